@@ -1,0 +1,3 @@
+#![no_std]
+#![deny(missing_docs)]
+//! The inspection path for devices.

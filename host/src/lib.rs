@@ -1,0 +1,17 @@
+//! The workstation side of residua: images in, a trained, calibrated and exported model out.
+//!
+//! The modules follow the data: [`data`] (or [`synth`]) → [`net`] and [`train`] → [`quantize`] →
+//! [`calibrate`] → [`export`] → [`model`] → [`eval`] and [`inspect`] → [`report`].
+
+pub mod calibrate;
+pub mod commands;
+pub mod data;
+pub mod eval;
+pub mod export;
+pub mod inspect;
+pub mod model;
+pub mod net;
+pub mod quantize;
+pub mod report;
+pub mod synth;
+pub mod train;

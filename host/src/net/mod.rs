@@ -1,0 +1,3 @@
+//! The autoencoder in floating point.
+
+pub mod folded;

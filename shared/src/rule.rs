@@ -1,0 +1,255 @@
+//! The decision rule: from an anomaly map to a verdict, all in integers on the map's own scale.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Fraction bits that a reconstruction may have: at least 1/16 grey level (an 8-bit output cannot
+/// carry the residual of a network that is nearly an identity), and few enough that a sum over the
+/// largest box stays within 31 bits.
+pub const FRACTION_BITS: core::ops::RangeInclusive<u8> = 4..=12;
+
+/// The largest side of the box filter, in pixels.
+pub const MAX_BOX: u8 = 31;
+
+/// How the residual R = X - AE(X) of a pixel becomes its anomaly.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    /// |R|: both signs count.
+    Absolute,
+    /// max(0, -R): only what is darker than its reconstruction counts.
+    Dark,
+    /// max(0, R): only what is brighter than its reconstruction counts.
+    Bright,
+}
+
+impl Comparison {
+    /// The anomaly of one residual, in its steps; never negative.
+    pub fn of(self, residual: i32) -> u32 {
+        match self {
+            Self::Absolute => residual.unsigned_abs(),
+            Self::Dark => residual.min(0).unsigned_abs(),
+            Self::Bright => residual.max(0).unsigned_abs(),
+        }
+    }
+}
+
+/// What one step of an anomaly map is worth: the map is the *sum* of the anomalies in a box, so
+/// that no division rounds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "RawScale")]
+pub struct MapScale {
+    fraction_bits: u8,
+    box_size: u8,
+}
+
+#[derive(Deserialize)]
+struct RawScale {
+    fraction_bits: u8,
+    box_size: u8,
+}
+
+impl MapScale {
+    /// The scale of a map of sums over `box_size` x `box_size` residuals with `fraction_bits`.
+    ///
+    /// Errors where `fraction_bits` is outside [`FRACTION_BITS`], or `box_size` is even, 0 or above
+    /// [`MAX_BOX`].
+    pub fn new(fraction_bits: u8, box_size: u8) -> Result<Self, RuleError> {
+        if !FRACTION_BITS.contains(&fraction_bits) {
+            return Err(RuleError::FractionBits(fraction_bits));
+        }
+        if box_size.is_multiple_of(2) || box_size > MAX_BOX {
+            return Err(RuleError::BoxSize(box_size));
+        }
+        Ok(Self {
+            fraction_bits,
+            box_size,
+        })
+    }
+
+    /// Binary fraction bits of the reconstruction and of the residual: a grey level is
+    /// 2^`fraction_bits` steps of them.
+    pub fn fraction_bits(self) -> u8 {
+        self.fraction_bits
+    }
+
+    /// The side of the box filter in pixels, odd.
+    pub fn box_size(self) -> usize {
+        self.box_size.into()
+    }
+
+    /// Map steps in one grey level of mean anomaly over the box.
+    pub fn steps_per_grey(self) -> u32 {
+        (u32::from(self.box_size) * u32::from(self.box_size)) << self.fraction_bits
+    }
+
+    /// A map value in grey levels, for people.
+    pub fn grey(self, raw: u32) -> f32 {
+        raw as f32 / self.steps_per_grey() as f32
+    }
+}
+
+impl TryFrom<RawScale> for MapScale {
+    type Error = RuleError;
+
+    fn try_from(raw: RawScale) -> Result<Self, RuleError> {
+        Self::new(raw.fraction_bits, raw.box_size)
+    }
+}
+
+/// A threshold on an anomaly map, which knows the scale it was made for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Threshold {
+    /// The value in map steps; what lies strictly above it counts.
+    pub raw: u32,
+    /// The scale of the map it applies to.
+    pub scale: MapScale,
+}
+
+impl Threshold {
+    /// The threshold in grey levels, for people.
+    pub fn grey(self) -> f32 {
+        self.scale.grey(self.raw)
+    }
+}
+
+/// The decision rule of a model.
+///
+/// A pixel is suspect where the map exceeds the pixel threshold; 8-connected suspect pixels form a
+/// region; a region counts when its area reaches the minimum *and* its score (the highest map value
+/// in it) exceeds the image threshold. An image is a defect when one region counts. Thus a high
+/// threshold decides and a lower one draws the outline.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "RawRule")]
+pub struct DecisionRule {
+    comparison: Comparison,
+    pixel_threshold: Threshold,
+    min_area: u32,
+    image_threshold: Threshold,
+}
+
+#[derive(Deserialize)]
+struct RawRule {
+    comparison: Comparison,
+    pixel_threshold: Threshold,
+    min_area: u32,
+    image_threshold: Threshold,
+}
+
+impl DecisionRule {
+    /// A rule on maps of `scale`; thresholds in map steps, `min_area` in pixels.
+    ///
+    /// Errors where `min_area` is 0 or the image threshold is below the pixel threshold.
+    pub fn new(
+        comparison: Comparison,
+        scale: MapScale,
+        pixel_threshold: u32,
+        min_area: u32,
+        image_threshold: u32,
+    ) -> Result<Self, RuleError> {
+        RawRule {
+            comparison,
+            pixel_threshold: Threshold {
+                raw: pixel_threshold,
+                scale,
+            },
+            min_area,
+            image_threshold: Threshold {
+                raw: image_threshold,
+                scale,
+            },
+        }
+        .try_into()
+    }
+
+    /// How a residual becomes an anomaly.
+    pub fn comparison(self) -> Comparison {
+        self.comparison
+    }
+
+    /// The scale of the map and of both thresholds.
+    pub fn scale(self) -> MapScale {
+        self.pixel_threshold.scale
+    }
+
+    /// Above it a pixel is suspect.
+    pub fn pixel_threshold(self) -> Threshold {
+        self.pixel_threshold
+    }
+
+    /// The smallest region that counts, in pixels.
+    pub fn min_area(self) -> u32 {
+        self.min_area
+    }
+
+    /// Above it the highest map value of a region makes the image a defect.
+    pub fn image_threshold(self) -> Threshold {
+        self.image_threshold
+    }
+
+    /// Whether a region of this area and peak makes its image a defect.
+    pub fn counts(self, area: u32, peak: u32) -> bool {
+        area >= self.min_area && peak > self.image_threshold.raw
+    }
+}
+
+impl TryFrom<RawRule> for DecisionRule {
+    type Error = RuleError;
+
+    fn try_from(raw: RawRule) -> Result<Self, RuleError> {
+        if raw.pixel_threshold.scale != raw.image_threshold.scale {
+            return Err(RuleError::Scales);
+        }
+        if raw.image_threshold.raw < raw.pixel_threshold.raw {
+            return Err(RuleError::Order);
+        }
+        if raw.min_area == 0 {
+            return Err(RuleError::MinArea);
+        }
+        Ok(Self {
+            comparison: raw.comparison,
+            pixel_threshold: raw.pixel_threshold,
+            min_area: raw.min_area,
+            image_threshold: raw.image_threshold,
+        })
+    }
+}
+
+/// Why a decision rule was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RuleError {
+    /// Fraction bits outside [`FRACTION_BITS`].
+    FractionBits(u8),
+    /// A box side that is even, 0 or above [`MAX_BOX`].
+    BoxSize(u8),
+    /// The two thresholds are on different scales.
+    Scales,
+    /// The image threshold is below the pixel threshold.
+    Order,
+    /// The minimum area is 0.
+    MinArea,
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FractionBits(bits) => write!(
+                f,
+                "fraction_bits is {bits}; it must be {} to {}",
+                FRACTION_BITS.start(),
+                FRACTION_BITS.end()
+            ),
+            Self::BoxSize(size) => {
+                write!(f, "box_size is {size}; it must be odd, 1 to {MAX_BOX}")
+            }
+            Self::Scales => {
+                f.write_str("pixel_threshold and image_threshold are on different map scales")
+            }
+            Self::Order => f.write_str("image_threshold is below pixel_threshold"),
+            Self::MinArea => f.write_str("min_area is 0; the smallest region has 1 pixel"),
+        }
+    }
+}
+
+impl core::error::Error for RuleError {}
