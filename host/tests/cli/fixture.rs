@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::LazyLock,
 };
 
 use crate::{
@@ -34,8 +34,9 @@ pub struct Fixture {
 impl Fixture {
     /// The fixture, made by the first test that asks.
     pub fn get() -> &'static Self {
-        static FIXTURE: OnceLock<Fixture> = OnceLock::new();
-        FIXTURE.get_or_init(Self::make)
+        // Poisoned where it can't be made, so that one failure isn't trained for again by each test.
+        static FIXTURE: LazyLock<Fixture> = LazyLock::new(Fixture::make);
+        &FIXTURE
     }
 
     fn make() -> Self {

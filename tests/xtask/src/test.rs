@@ -66,7 +66,7 @@ fn documentation(workspace: &Workspace) -> Result<()> {
 fn tests(workspace: &Workspace) -> Result<()> {
     run_command(
         workspace
-            .cargo(&["test", "--release", "--workspace"])
+            .cargo(&["test", "--release", "--workspace", "--no-fail-fast"])
             .env(python::VARIABLE, python::interpreter(workspace)),
     )
 }
