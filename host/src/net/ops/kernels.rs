@@ -72,7 +72,11 @@ impl Machine {
 
     /// Output channels of a tile: the size that leaves the least of its registers idle.
     fn tile_channels(self, channels: usize) -> usize {
-        let sizes: &[usize] = if self.wide { &[12, 8, 4, 1] } else { &[6, 4, 1] };
+        let sizes: &[usize] = if self.wide {
+            &[12, 8, 4, 1]
+        } else {
+            &[6, 4, 1]
+        };
         let cost = |size: usize| channels.div_ceil(size) * (size + 1);
         sizes.iter().copied().min_by_key(|&s| cost(s)).unwrap_or(1)
     }
@@ -195,8 +199,7 @@ impl<T: Real> WithSimd for RunTask<'_, '_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { map, task, scratch } = self;
         scratch.resize(map.slab.len(), T::ZERO);
-        map.slab
-            .fill(scratch, task.image, task.top * map.slab.step);
+        map.slab.fill(scratch, task.image, task.top * map.slab.step);
         for pass in map.passes {
             if S::REGISTER_COUNT >= 32 {
                 match map.tile {
@@ -661,11 +664,9 @@ impl<T: Real> SumGradient<'_, T> {
                                     left[m] = load::<T, S>(planes[m], row * width + column);
                                 }
                                 for v in 0..V {
-                                    let right =
-                                        load::<T, S>(slab_rows, base + column + offsets[v]);
+                                    let right = load::<T, S>(slab_rows, base + column + offsets[v]);
                                     for m in 0..M {
-                                        tile[m][v] =
-                                            T::mul_add(simd, left[m], right, tile[m][v]);
+                                        tile[m][v] = T::mul_add(simd, left[m], right, tile[m][v]);
                                     }
                                 }
                             }

@@ -10,7 +10,7 @@ mod simd;
 
 use candle_core::{Result, Tensor, bail};
 
-pub use norm::Moments;
+pub use norm::{EPSILON, Moments};
 
 /// Convolution by `weight` `[out, in, k, k]`, k odd, zero padding k/2, stride 1 or 2: the output's
 /// sides are the input's divided by the stride, rounded up. Differentiable in both.

@@ -110,12 +110,7 @@ fn affine<T: Real>(x: T, scale: T, shift: T, slope: T) -> (T, T) {
 }
 
 /// Writes `activation(x * scale + shift)` channel by channel.
-fn affine_planes<T: Real>(
-    x: &[T],
-    plane: usize,
-    coefficients: &[(T, T)],
-    slope: T,
-) -> Vec<T> {
+fn affine_planes<T: Real>(x: &[T], plane: usize, coefficients: &[(T, T)], slope: T) -> Vec<T> {
     let arch = Arch::new();
     let mut y = vec![T::ZERO; x.len()];
     y.par_chunks_mut(plane)
