@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use residua_shared::frame::Size;
 
+use super::print;
 use crate::{
     data::parse_size,
     synth::{Family, Options, generate},
@@ -50,13 +51,12 @@ impl Args {
             seed: self.seed,
         };
         generate(&options, &self.out)?;
-        println!(
+        print(&format!(
             "{}: {} good images to learn from, {} good and defective ones to test with, masks in \
              ground_truth",
             self.out.display(),
             options.train,
             options.test_images()
-        );
-        Ok(())
+        ))
     }
 }
