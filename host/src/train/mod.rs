@@ -39,7 +39,7 @@ pub fn train(options: &Options) -> Result<RunFolder> {
     let train = Batches::training(&split.train, &config)?;
     let held_out = Batches::held_out(&split.validation, &config)?.all(&device)?;
 
-    let (net, mut adam) = run.restore(&device)?.map_or_else(
+    let (net, adam) = run.restore(&device)?.map_or_else(
         || {
             let net = Autoencoder::new(&config.network, seed, &device)?;
             let adam = Adam::new(net.parameters())?;

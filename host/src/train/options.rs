@@ -170,7 +170,12 @@ impl Options {
     fn open_existing(&self, dataset: &Dataset) -> Result<RunFolder> {
         let mut run = RunFolder::open(&self.out)?;
         let mut config = run.config().clone();
-        let RunConfig { data, training, .. } = &mut config;
+        let RunConfig {
+            preset,
+            data,
+            training,
+            ..
+        } = &mut config;
         ensure!(
             data.digest == dataset.digest(),
             "{}: not the images that {} was trained on (file names or lengths differ); give the \
@@ -178,7 +183,7 @@ impl Options {
             self.data.display(),
             self.out.display()
         );
-        same("preset", self.preset, config.preset)?;
+        same("preset", self.preset, *preset)?;
         same("layout", self.layout, data.layout)?;
         same("patch", self.patch.map(Some), data.patch)?;
         same("split-seed", self.split_seed, data.split_seed)?;

@@ -269,7 +269,7 @@ impl RunFolder {
             serde_json::to_writer(&mut text, line).context(METRICS)?;
             writeln!(text)?;
         }
-        let files = self.files();
+        let files = Files::new(&self.path);
         files.write(net, adam, state)?;
         checkpoint::replace(&self.path.join(METRICS), &text)?;
         checkpoint::replace(&self.path.join(STATE), &serde_json::to_vec_pretty(&state)?)?;
