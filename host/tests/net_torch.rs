@@ -39,8 +39,14 @@ impl Recorded {
 /// The preset with 4 channels instead of 48.
 fn narrow(preset: Preset) -> Config {
     let mut config = preset.config();
-    config.encoder.iter_mut().for_each(|stage| stage.channels = 4);
-    config.decoder.iter_mut().for_each(|stage| stage.channels = 4);
+    config
+        .encoder
+        .iter_mut()
+        .for_each(|stage| stage.channels = 4);
+    config
+        .decoder
+        .iter_mut()
+        .for_each(|stage| stage.channels = 4);
     config
 }
 
@@ -89,7 +95,10 @@ fn check(preset: Preset, file: &str) {
             // Adam's first step is the gradient's sign: that of one near zero is rounding noise.
             let noise = gradient.as_ref().is_some_and(|g| g[i].abs() < 1e-6);
             let allowed = if noise { 2e-3 } else { 1e-5 };
-            assert!((ours - after).abs() <= allowed, "{name}[{i}]: {ours}, {after}");
+            assert!(
+                (ours - after).abs() <= allowed,
+                "{name}[{i}]: {ours}, {after}"
+            );
         }
     }
 }
