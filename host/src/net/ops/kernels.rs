@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::simd::{Real, floats, load};
+use super::simd::{Real, floats, load, vectors};
 
 /// Bytes of a slab: half of a common second-level cache, the other half holds the weights.
 const SLAB_BYTES: usize = 1 << 20;
@@ -362,7 +362,10 @@ fn block_rows<T>(batch: usize, height: usize, bytes_a_row: usize, extra_rows: us
 
 /// Coarse outputs from fine inputs `[batch, fine, ..]` and `weight` `[coarse, fine, k, k]`.
 pub fn gather<T: Real>(g: &Geometry, fine: &[T], weight: &[T]) -> Vec<T> {
-    let arch = Arch::new();
+    gather_on(Arch::new(), g, fine, weight)
+}
+
+fn gather_on<T: Real>(arch: Arch, g: &Geometry, fine: &[T], weight: &[T]) -> Vec<T> {
     let machine = Machine::of::<T>(arch);
     let [height, width] = g.coarse();
     let phase_pitch = width.next_multiple_of(machine.lanes) + (g.kernel - 1) / g.stride;
@@ -406,7 +409,10 @@ pub fn gather<T: Real>(g: &Geometry, fine: &[T], weight: &[T]) -> Vec<T> {
 
 /// Fine outputs from coarse inputs `[batch, coarse, ..]` and `weight` `[coarse, fine, k, k]`.
 pub fn scatter<T: Real>(g: &Geometry, coarse: &[T], weight: &[T]) -> Vec<T> {
-    let arch = Arch::new();
+    scatter_on(Arch::new(), g, coarse, weight)
+}
+
+fn scatter_on<T: Real>(arch: Arch, g: &Geometry, coarse: &[T], weight: &[T]) -> Vec<T> {
     let machine = Machine::of::<T>(arch);
     let [height, width] = g.coarse();
     let (pad, s) = (g.kernel / 2, g.stride);
@@ -489,7 +495,10 @@ fn packed<T: Real>(
 /// Gradient of the weight `[coarse, fine, k, k]` from the two grids `[batch, coarse, ..]` and
 /// `[batch, fine, ..]`, of which one is an input and the other the output's gradient.
 pub fn weight_gradient<T: Real>(g: &Geometry, coarse: &[T], fine: &[T]) -> Vec<T> {
-    let arch = Arch::new();
+    weight_gradient_on(Arch::new(), g, coarse, fine)
+}
+
+fn weight_gradient_on<T: Real>(arch: Arch, g: &Geometry, coarse: &[T], fine: &[T]) -> Vec<T> {
     let machine = Machine::of::<T>(arch);
     let [height, width] = g.coarse();
     let padded = width.next_multiple_of(machine.lanes);
@@ -658,18 +667,16 @@ impl<T: Real> SumGradient<'_, T> {
                         }
                         for row in 0..rows {
                             let base = row * g.stride * slab.pitch();
-                            for column in (0..width).step_by(T::lanes::<S>()) {
-                                let mut left = [zero; M];
-                                for m in 0..M {
-                                    left[m] = load::<T, S>(planes[m], row * width + column);
-                                }
-                                for v in 0..V {
-                                    let right = load::<T, S>(slab_rows, base + column + offsets[v]);
-                                    for m in 0..M {
-                                        tile[m][v] = T::mul_add(simd, left[m], right, tile[m][v]);
-                                    }
-                                }
+                            let mut left = [vectors::<T, S>(&[]); M];
+                            for m in 0..M {
+                                left[m] = vectors::<T, S>(&planes[m][row * width..][..width]);
                             }
+                            let mut right = [vectors::<T, S>(&[]); V];
+                            for v in 0..V {
+                                let at = base + offsets[v];
+                                right[v] = vectors::<T, S>(&slab_rows[at..][..width]);
+                            }
+                            tile = multiply::<T, S, M, V>(simd, tile, &left, &right);
                         }
                         for m in 0..M {
                             for v in 0..V {
@@ -688,6 +695,100 @@ impl<T: Real> SumGradient<'_, T> {
             for (sum, vector) in sums.iter_mut().zip(partial) {
                 for &part in floats::<T, S>(vector) {
                     *sum += part;
+                }
+            }
+        }
+    }
+}
+
+/// The tile with the products of `M` lines with `V` others, all of the same length, added.
+#[inline(always)]
+fn multiply<T: Real, S: Simd, const M: usize, const V: usize>(
+    simd: S,
+    mut tile: [[T::Vector<S>; V]; M],
+    left: &[&[T::Vector<S>]; M],
+    right: &[&[T::Vector<S>]; V],
+) -> [[T::Vector<S>; V]; M] {
+    // One length for all lets the compiler drop the checks inside.
+    let len = left[0].len();
+    let mut a = [left[0]; M];
+    for m in 0..M {
+        a[m] = &left[m][..len];
+    }
+    let mut b = [left[0]; V];
+    for v in 0..V {
+        b[v] = &right[v][..len];
+    }
+    for i in 0..len {
+        for v in 0..V {
+            for m in 0..M {
+                tile[m][v] = T::mul_add(simd, a[m][i], b[v][i], tile[m][v]);
+            }
+        }
+    }
+    tile
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every instruction set that this processor can run, the plain one first.
+    fn machines() -> Vec<Arch> {
+        let mut machines = vec![Arch::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        machines.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        machines.push(Arch::new());
+        machines
+    }
+
+    fn values(count: usize, seed: u32) -> Vec<f32> {
+        let mix = |i: usize| (i as u32 ^ seed).wrapping_mul(0x9e37_79b1) >> 8;
+        (0..count)
+            .map(|i| mix(i) as f32 / (1 << 23) as f32 - 1.0)
+            .collect()
+    }
+
+    #[test]
+    fn every_instruction_set_computes_the_same() {
+        for (coarse_channels, fine_channels, kernel, stride, fine) in [
+            (1, 13, 1, 1, [5, 9]),
+            (12, 1, 11, 1, [20, 37]),
+            (8, 4, 9, 2, [31, 64]),
+            (5, 6, 7, 2, [16, 16]),
+            (17, 24, 5, 2, [9, 70]),
+            (2, 3, 3, 2, [2, 1]),
+        ] {
+            let g = Geometry {
+                batch: 2,
+                coarse_channels,
+                fine_channels,
+                fine,
+                kernel,
+                stride,
+            };
+            let [height, width] = g.coarse();
+            let coarse = values(2 * coarse_channels * height * width, 1);
+            let fine = values(2 * fine_channels * fine[0] * fine[1], 2);
+            let weight = values(coarse_channels * fine_channels * kernel * kernel, 3);
+            let all = |arch| {
+                [
+                    gather_on(arch, &g, &fine, &weight),
+                    scatter_on(arch, &g, &coarse, &weight),
+                    weight_gradient_on(arch, &g, &coarse, &fine),
+                ]
+            };
+            let plain = all(Arch::Scalar);
+            for arch in machines() {
+                for (plain, ours) in plain.iter().zip(all(arch)) {
+                    assert_eq!(plain.len(), ours.len());
+                    for (plain, ours) in plain.iter().zip(ours) {
+                        // Only the order of summing and the fused rounding differ.
+                        assert!(
+                            (plain - ours).abs() < 1e-3,
+                            "{arch:?} {g:?}: {plain} {ours}"
+                        );
+                    }
                 }
             }
         }

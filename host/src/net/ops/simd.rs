@@ -69,3 +69,9 @@ pub fn load<T: Real, S: Simd>(values: &[T], at: usize) -> T::Vector<S> {
 pub fn floats<T: Real, S: Simd>(vector: &T::Vector<S>) -> &[T] {
     bytemuck::cast_slice(std::slice::from_ref(vector))
 }
+
+/// The floats as vectors; their number must be a multiple of the lanes.
+#[inline(always)]
+pub fn vectors<T: Real, S: Simd>(values: &[T]) -> &[T::Vector<S>] {
+    bytemuck::cast_slice(values)
+}
