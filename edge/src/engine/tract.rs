@@ -1,10 +1,11 @@
 //! tract as an engine: runs the exported ONNX file as it is. It allocates inside every run.
 
-use core::fmt::Write;
-use std::{sync::Arc, vec, vec::Vec};
+use std::{format, sync::Arc, vec, vec::Vec};
 
-use heapless::String;
-use residua_shared::frame::{Frame, Size};
+use residua_shared::{
+    buffer::BufferError,
+    frame::{Frame, Size},
+};
 use tract_onnx::prelude::*;
 
 use super::{Engine, EngineError, check_frame, check_graph};
@@ -57,11 +58,7 @@ impl Engine for Tract {
         reconstruction: &mut [i32],
     ) -> Result<(), EngineError> {
         check_frame(self.input, frame)?;
-        residua_shared::buffer::BufferError::exact(
-            "reconstruction",
-            reconstruction.len(),
-            self.input.area(),
-        )?;
+        BufferError::exact("reconstruction", reconstruction.len(), self.input.area())?;
         let image = Tensor::from_shape(
             &[1, 1, self.graph.height(), self.graph.width()],
             &padded(frame, self.graph),
@@ -117,14 +114,8 @@ fn padded(frame: Frame<'_>, graph: Size) -> Vec<u8> {
     pixels
 }
 
-/// tract's chain of causes on one line, as far as it fits.
+/// tract's chain of causes on one line.
 fn runtime(error: impl std::fmt::Display) -> EngineError {
-    let mut message = String::new();
-    for c in std::format!("{error:#}").chars() {
-        let c = if c.is_control() { ' ' } else { c };
-        if message.write_char(c).is_err() {
-            break;
-        }
-    }
-    EngineError::Runtime(message)
+    let message = format!("{error:#}");
+    EngineError::Runtime(message.replace(char::is_control, " "))
 }
