@@ -23,15 +23,22 @@ impl Tract {
     /// An engine of the ONNX file's bytes for images of size `input`, whose reconstruction has
     /// `fraction_bits` binary fraction bits; both are in the manifest.
     ///
-    /// Errors where tract cannot read the file, or the graph is not from u8 `[1, 1, H, W]` to i32
-    /// of the same shape, or too small for the images.
+    /// Errors where the file breaks the numeric contract (what the reader refuses never reaches
+    /// tract, which panics on some damaged files), where tract cannot read it, or where the graph
+    /// is too small for the images.
     pub fn new(onnx: &[u8], input: Size, fraction_bits: u8) -> Result<Self, EngineError> {
+        let stated = residua_shared::onnx::read(onnx, fraction_bits)?.graph();
         let mut file = onnx;
         let model = tract_onnx::onnx()
             .model_for_read(&mut file)
             .and_then(|model| model.into_optimized())
             .map_err(runtime)?;
         let graph = graph(&model)?;
+        if graph != stated {
+            return Err(runtime(format_args!(
+                "tract sees a {graph} graph, the file states {stated}"
+            )));
+        }
         check_graph(input, graph)?;
         let model = model.into_runnable().map_err(runtime)?;
         Ok(Self {
