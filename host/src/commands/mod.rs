@@ -7,3 +7,60 @@ pub mod export;
 pub mod inspect;
 pub mod synth;
 pub mod train;
+
+use std::io::{self, Write};
+
+use anyhow::{Context, Result};
+
+/// Learns what a good part looks like from good images alone, then finds defects.
+#[derive(clap::Parser)]
+#[command(name = "residua", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Train an autoencoder on the good images of a folder.
+    Train(train::Args),
+    /// Set the decision thresholds from held-out good images.
+    Calibrate(calibrate::Args),
+    /// Write the integer ONNX model and its manifest.
+    Export(export::Args),
+    /// Measure a model on labelled images.
+    Eval(eval::Args),
+    /// Inspect images: a verdict, a mask and an overlay each.
+    Inspect(inspect::Args),
+    /// Make a synthetic data set with exact masks.
+    Synth(synth::Args),
+    /// Do all of it once, on synthetic images.
+    Demo(demo::Args),
+}
+
+impl Cli {
+    /// Does what the command line asks for; yields the program's exit code where that is not an
+    /// error's.
+    pub fn run(self) -> Result<u8> {
+        match self.command {
+            Command::Train(args) => args.run().map(|()| OK),
+            Command::Calibrate(args) => args.run().map(|()| OK),
+            Command::Export(args) => args.run().map(|()| OK),
+            Command::Eval(args) => args.run().map(|()| OK),
+            Command::Inspect(args) => args.run(),
+            Command::Synth(args) => args.run().map(|()| OK),
+            Command::Demo(args) => args.run().map(|()| OK),
+        }
+    }
+}
+
+/// The exit code of success; `inspect` has others beside it.
+const OK: u8 = 0;
+
+/// Prints a line of a result; a standard output that is full or closed is an error, not a panic.
+fn print(line: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .context("standard output: cannot be written to")
+}

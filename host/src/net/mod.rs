@@ -1,3 +1,6 @@
 //! The autoencoder in floating point.
 
+pub mod autoencoder;
+pub mod config;
 pub mod folded;
+pub mod ops;

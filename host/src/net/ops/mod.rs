@@ -1,0 +1,78 @@
+//! The network's operators: on a CPU our own, several times as fast as candle's there; on any
+//! other device candle's. Only this module knows which.
+//!
+//! All tensors are `[batch, channels, height, width]`.
+
+mod conv;
+mod kernels;
+mod norm;
+mod simd;
+
+use candle_core::{Result, Tensor, bail};
+
+pub use norm::{EPSILON, Moments};
+
+/// Convolution by `weight` `[out, in, k, k]`, k odd, zero padding k/2, stride 1 or 2: the output's
+/// sides are the input's divided by the stride, rounded up. Differentiable in both.
+pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize) -> Result<Tensor> {
+    let kernel = checked_kernel(weight, stride)?;
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    if x.device().is_cpu() {
+        x.apply_op2(&weight, conv::Gather { stride })
+    } else {
+        x.conv2d(&weight, kernel / 2, stride, 1, 1)
+    }
+}
+
+/// Transposed convolution by `weight` `[in, out, k, k]`, k odd, stride 2, padding k/2, output
+/// padding 1: the output's sides are twice the input's. Differentiable in both.
+pub fn conv_transpose2d(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let kernel = checked_kernel(weight, 2)?;
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    let (_, _, height, width) = x.dims4()?;
+    if x.device().is_cpu() {
+        let fine = [2 * height, 2 * width];
+        x.apply_op2(&weight, conv::Scatter { stride: 2, fine })
+    } else {
+        x.conv_transpose2d(&weight, kernel / 2, 1, 2, 1)
+    }
+}
+
+/// Batch norm with the batch's own moments, then ReLU (`negative_slope` 0) or LeakyReLU; and those
+/// moments. `weight` and `bias` have one value a channel. Differentiable in all three.
+pub fn batch_norm_activation(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    negative_slope: f64,
+) -> Result<(Tensor, Moments)> {
+    if x.device().is_cpu() {
+        norm::on_cpu(x, weight, bias, negative_slope)
+    } else {
+        norm::on_device(x, weight, bias, negative_slope)
+    }
+}
+
+/// `x * scale + shift` with one value a channel, then ReLU or LeakyReLU: batch norm with fixed
+/// moments. No gradient: backward through it is an error.
+pub fn affine_activation(
+    x: &Tensor,
+    scale: &Tensor,
+    shift: &Tensor,
+    negative_slope: f64,
+) -> Result<Tensor> {
+    if x.device().is_cpu() {
+        x.contiguous()?
+            .apply_op3(scale, shift, norm::Affine { negative_slope })
+    } else {
+        norm::affine_on_device(x, scale, shift, negative_slope)
+    }
+}
+
+fn checked_kernel(weight: &Tensor, stride: usize) -> Result<usize> {
+    let (_, _, height, width) = weight.dims4()?;
+    if height != width || height % 2 == 0 || !matches!(stride, 1 | 2) {
+        bail!("kernel {height}x{width}, stride {stride}: must be square and odd, stride 1 or 2");
+    }
+    Ok(height)
+}

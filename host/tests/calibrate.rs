@@ -1,0 +1,247 @@
+//! Thresholds from good images alone; `fixtures/metrics/make.py` wrote the expected values.
+
+use rand::RngExt;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use residua_host::{
+    calibrate::{Gumbel, Options, calibrate, exceeded_by, tail_threshold, upper_bound},
+    eval::image_score,
+};
+use residua_shared::{frame::Size, rule::MapScale};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Fixture {
+    bounds: Vec<Bound>,
+    gumbel: Vec<GumbelCase>,
+}
+
+#[derive(Deserialize)]
+struct Bound {
+    hits: usize,
+    trials: usize,
+    bound: f64,
+}
+
+#[derive(Deserialize)]
+struct GumbelCase {
+    values: Vec<u32>,
+    rate: f64,
+    location: f64,
+    scale: f64,
+    exceeded_by: f64,
+}
+
+fn fixture() -> Fixture {
+    serde_json::from_str(include_str!("fixtures/metrics/calibration.json")).unwrap()
+}
+
+fn assert_near(found: f64, expected: f64) {
+    let error = (found - expected).abs();
+    assert!(
+        error <= 1e-9 * expected.abs().max(1.0),
+        "{found}, expected {expected}"
+    );
+}
+
+#[test]
+fn bounds_are_scipys_beta_quantiles() {
+    for case in fixture().bounds {
+        assert_near(upper_bound(case.hits, case.trials), case.bound);
+    }
+    assert_eq!(upper_bound(5, 5), 1.0);
+    assert_eq!(upper_bound(0, 0), 1.0);
+}
+
+#[test]
+fn gumbel_fits_are_scipys() {
+    for case in fixture().gumbel {
+        let fit = Gumbel::fit(&case.values).unwrap();
+        assert_near(fit.location, case.location);
+        assert_near(fit.scale, case.scale);
+        assert_near(fit.exceeded_by(case.rate), case.exceeded_by);
+    }
+    assert_eq!(Gumbel::fit(&[7]), None);
+}
+
+#[test]
+fn at_most_the_stated_share_lies_above_a_quantile() {
+    let values: Vec<u32> = (0..1000).rev().collect();
+    assert_eq!(exceeded_by(values.clone(), 0.001), 998);
+    assert_eq!(exceeded_by(values.clone(), 0.0), 999);
+    assert_eq!(exceeded_by(values, 0.0105), 989);
+    assert_eq!(exceeded_by(vec![5, 5, 5, 9], 0.5), 5);
+    assert_eq!(exceeded_by(vec![], 0.5), 0);
+}
+
+#[test]
+fn the_tail_is_counted_where_it_can_be_and_extrapolated_elsewhere() {
+    let many: Vec<u32> = (0..1000).collect();
+    let counted = tail_threshold(&many, 0.01);
+    assert_eq!(
+        (counted.threshold, counted.method),
+        (989, "empirical quantile")
+    );
+
+    let fixture = fixture();
+    let sample = fixture
+        .gumbel
+        .iter()
+        .find(|c| c.values.len() == 48 && c.rate == 0.001);
+    let sample = sample.unwrap();
+    let extrapolated = tail_threshold(&sample.values, 0.001);
+    assert_eq!(extrapolated.method, "gumbel l-moments");
+    assert_eq!(extrapolated.threshold, sample.exceeded_by.ceil() as u32);
+
+    let outlier: Vec<u32> = (0..30).map(|i| 100 + i % 3).chain([5000]).collect();
+    let seen = tail_threshold(&outlier, 0.001);
+    assert_eq!((seen.threshold, seen.method), (5000, "largest seen"));
+    assert_eq!(tail_threshold(&[40; 6], 0.001).threshold, 40);
+    assert_eq!(tail_threshold(&[12], 0.001).threshold, 12);
+}
+
+#[test]
+fn an_extrapolated_threshold_keeps_its_false_alarm_rate() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut draw = || {
+        let uniform: f64 = f64::from(rng.random_range(1_u32..1 << 30)) / f64::from(1 << 30);
+        (1000.0 - 100.0 * (-uniform.ln()).ln()) as u32
+    };
+    let rate = 0.01;
+    let mut alarms = 0;
+    for _ in 0..100 {
+        let good: Vec<u32> = (0..60).map(|_| draw()).collect();
+        let threshold = tail_threshold(&good, rate).threshold;
+        alarms += (0..200).filter(|_| draw() > threshold).count();
+    }
+    let found = alarms as f64 / 20_000.0;
+    assert!((0.004..0.02).contains(&found), "{found}");
+}
+
+const SIDE: usize = 40;
+
+/// Noise of `0..60`, with one brighter speck of 3x3 an image.
+fn noise_maps(count: usize, seed: u64) -> Vec<Vec<u32>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut map = || {
+        let mut map: Vec<u32> = (0..SIDE * SIDE).map(|_| rng.random_range(0..60)).collect();
+        let (x, y) = (rng.random_range(0..SIDE - 3), rng.random_range(0..SIDE - 3));
+        let strength = rng.random_range(50..90);
+        for row in y..y + 3 {
+            for value in &mut map[row * SIDE + x..][..3] {
+                *value += strength;
+            }
+        }
+        map
+    };
+    (0..count).map(|_| map()).collect()
+}
+
+fn size() -> Size {
+    Size::new(SIDE, SIDE).unwrap()
+}
+
+fn scale() -> MapScale {
+    MapScale::new(4, 5).unwrap()
+}
+
+#[test]
+fn no_good_image_of_a_small_sample_is_an_alarm() {
+    let maps = noise_maps(48, 1);
+    let found = calibrate(&maps, size(), scale(), &Options::default()).unwrap();
+    let rule = found.rule;
+    for (map, score) in maps.iter().zip(&found.scores) {
+        let again = image_score(map, size(), rule.pixel_threshold().raw, rule.min_area());
+        assert_eq!(*score, again);
+        assert!(*score <= rule.image_threshold().raw);
+    }
+    let suspects = maps
+        .iter()
+        .flatten()
+        .filter(|v| **v > rule.pixel_threshold().raw);
+    assert!(suspects.count() <= 48 * SIDE * SIDE / 1000);
+    assert!(rule.pixel_threshold().raw < rule.image_threshold().raw);
+    assert_eq!(found.calibration.images, 48);
+    assert_near(
+        found.calibration.false_alarm_bound,
+        1.0 - 0.05_f64.powf(1.0 / 48.0),
+    );
+    assert_eq!(found.warnings, [] as [&str; 0]);
+}
+
+#[test]
+fn a_large_sample_is_counted_and_its_alarms_bounded() {
+    let maps = noise_maps(100, 2);
+    let options = Options {
+        false_alarm_rate: 0.1,
+        ..Options::default()
+    };
+    let found = calibrate(&maps, size(), scale(), &options).unwrap();
+    let alarms = found.scores.iter();
+    let alarms = alarms
+        .filter(|s| **s > found.rule.image_threshold().raw)
+        .count();
+    assert_eq!(found.calibration.method, "empirical quantile");
+    assert!((8..=10).contains(&alarms), "{alarms}");
+    assert_near(
+        found.calibration.false_alarm_bound,
+        upper_bound(alarms, 100),
+    );
+}
+
+#[test]
+fn the_pixel_threshold_never_passes_the_image_threshold() {
+    let options = Options {
+        pixel_rate: 0.0,
+        min_area: 200,
+        ..Options::default()
+    };
+    let found = calibrate(&noise_maps(30, 3), size(), scale(), &options).unwrap();
+    assert_eq!(found.rule.pixel_threshold(), found.rule.image_threshold());
+}
+
+#[test]
+fn a_poor_sample_is_said_to_be_poor() {
+    let blank = vec![vec![0; SIDE * SIDE]; 3];
+    let found = calibrate(&blank, size(), scale(), &Options::default()).unwrap();
+    assert_eq!(found.rule.image_threshold().raw, 0);
+    assert!(
+        found.warnings[0].contains("only 3 good images"),
+        "{:?}",
+        found.warnings
+    );
+    assert!(
+        found.warnings[1].contains("exactly"),
+        "{:?}",
+        found.warnings
+    );
+}
+
+#[test]
+fn bad_requests_are_refused_by_name() {
+    let maps = noise_maps(2, 4);
+    let refused = |options: Options| {
+        let error = calibrate(&maps, size(), scale(), &options).unwrap_err();
+        error.to_string()
+    };
+    let base = Options::default();
+    for rate in [0.0, 1.0, -1.0, f64::NAN] {
+        let line = refused(Options {
+            false_alarm_rate: rate,
+            ..base
+        });
+        assert!(line.contains("--false-alarms"), "{line}");
+    }
+    for pixel_rate in [-0.1, 1.0, f64::NAN] {
+        let line = refused(Options { pixel_rate, ..base });
+        assert!(line.contains("--pixel-rate"), "{line}");
+    }
+    let line = refused(Options {
+        min_area: 0,
+        ..base
+    });
+    assert!(line.contains("--min-area"), "{line}");
+    let none = calibrate(&[], size(), scale(), &base).unwrap_err();
+    assert!(none.to_string().contains("no good images"), "{none}");
+    let short = calibrate(&[vec![1; 5]], size(), scale(), &base).unwrap_err();
+    assert!(short.to_string().contains("5 values"), "{short}");
+}
