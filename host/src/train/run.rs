@@ -23,7 +23,7 @@ use super::{
     options::{Objective, Schedule},
 };
 use crate::{
-    data::Layout,
+    data::{self, Dataset, Layout},
     net::{
         autoencoder::Autoencoder,
         config::{Config, Preset},
@@ -213,6 +213,35 @@ impl RunFolder {
         let file = self.files().best(self.state.kept_epoch);
         Autoencoder::load(&self.config.network, &file, device)
             .with_context(|| format!("{}: restore it or train again", file.display()))
+    }
+
+    /// The images that it was trained on, for images of `size` or else the training's own.
+    ///
+    /// Errors where they have changed or are gone, and where they have not that size: only rsdds
+    /// images are cut.
+    pub fn dataset(&self, size: Option<Size>) -> Result<Dataset> {
+        let config = &self.config.data;
+        let patch = match config.layout {
+            Layout::Rsdds => size.or(config.patch),
+            _ => None,
+        };
+        let dataset = data::open(&config.folder, Some(config.layout), patch)?;
+        ensure!(
+            dataset.digest() == config.digest,
+            "{}: the images are not those that {} was trained on; restore them or train again",
+            config.folder.display(),
+            self.path.display()
+        );
+        if let Some(size) = size {
+            ensure!(
+                size == dataset.size,
+                "{}: the images are {}, not {size}, and only rsdds images are cut; leave --size \
+                 out",
+                config.folder.display(),
+                dataset.size
+            );
+        }
+        Ok(dataset)
     }
 
     /// The log of all epochs so far.
