@@ -1,3 +1,27 @@
+//! The inspection path for devices, in buffers that the caller hands in; `no_std` and without
+//! allocation unless an engine of the standard library is asked for.
+//!
+//! The way of the data, one module an arrow, and by rows so that an engine may feed it while the
+//! image still arrives:
+//!
+//! ```text
+//! image → reconstruction → residual → anomaly map → mask → regions → verdict
+//!         (engine)          (residual) (map)         (mask) (regions) (verdict)
+//! ```
+//!
+//! [`inspector::Inspector`] walks it for whole frames. Every step yields, bit for bit, what the
+//! scalar reference in [`residua_shared::reference`] does.
 #![no_std]
 #![deny(missing_docs)]
-//! The inspection path for devices.
+#![deny(unsafe_code)]
+
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod engine;
+pub mod inspector;
+pub mod map;
+pub mod mask;
+pub mod regions;
+pub mod residual;
+pub mod verdict;

@@ -15,7 +15,12 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod buffer;
 pub mod frame;
 pub mod manifest;
+pub mod net;
+pub mod onnx;
+pub mod reference;
 pub mod rule;
 pub mod verdict;
+pub mod wire;

@@ -1,0 +1,227 @@
+//! The whole way once, as a user walks it: synthetic images in, verdicts out.
+
+use std::{fs, path::Path};
+
+use image::DynamicImage;
+use serde_json::Value;
+
+use crate::{
+    files::files,
+    fixture::{Fixture, scratch},
+    program::{args, residua},
+};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
+}
+
+#[track_caller]
+fn assert_share(value: &Value, path: &str) {
+    let number = value
+        .pointer(path)
+        .unwrap_or_else(|| panic!("no {path} in {value:#}"))
+        .as_f64()
+        .unwrap_or_else(|| panic!("{path} is no number in {value:#}"));
+    assert!((0.0..=1.0).contains(&number), "{path} is {number}");
+}
+
+#[test]
+fn a_run_holds_what_a_user_may_want_to_look_at() {
+    let Fixture { run, .. } = Fixture::get();
+    for name in [
+        "config.toml",
+        "best.safetensors",
+        "last.safetensors",
+        "optimizer.safetensors",
+        "state.json",
+        "metrics.jsonl",
+        "curve.svg",
+        "calibration.toml",
+    ] {
+        assert!(run.join(name).is_file(), "no {name}");
+    }
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics.lines().map(json).count(), 1, "one epoch, one line");
+}
+
+#[test]
+fn a_model_is_one_file_with_its_manifest_inside_and_beside() {
+    let Fixture { model, .. } = Fixture::get();
+    let manifest = fs::read(model.join("manifest.json")).unwrap();
+    let onnx = fs::read(model.join("model.onnx")).unwrap();
+    assert!(
+        onnx.windows(manifest.len()).any(|bytes| bytes == manifest),
+        "the manifest is not inside the ONNX file"
+    );
+    let manifest = json(std::str::from_utf8(&manifest).unwrap());
+    assert_eq!(
+        manifest["input"],
+        serde_json::json!({"width": 64, "height": 64})
+    );
+}
+
+#[test]
+fn eval_prints_every_figure_of_the_contract() {
+    let Fixture { data, model, .. } = Fixture::get();
+    let report = scratch("eval").join("report.html");
+    let text = residua(args![
+        "eval", *model, "--data", *data, "--json", "--report", report
+    ])
+    .success();
+    let figures = json(&text);
+    for path in [
+        "/image/auroc",
+        "/image/f1",
+        "/image/f1_best",
+        "/region/precision",
+        "/region/recall",
+        "/region/f1",
+        "/pixel/auroc",
+        "/pixel/ap",
+        "/pixel/f1",
+        "/pixel/f1_best",
+        "/pixel/iou",
+        "/pixel/aupro",
+    ] {
+        assert_share(&figures, path);
+    }
+    for (at_threshold, best) in [
+        ("/image/f1", "/image/f1_best"),
+        ("/pixel/f1", "/pixel/f1_best"),
+    ] {
+        let figure = |path| figures.pointer(path).and_then(Value::as_f64).unwrap();
+        assert!(
+            figure(at_threshold) <= figure(best) + 1e-9,
+            "{at_threshold} is better than the best"
+        );
+    }
+    for key in ["threshold", "plateau", "images", "engine", "ms_per_image"] {
+        assert!(!figures[key].is_null(), "no {key} in {figures:#}");
+    }
+    assert!(figures["ms_per_image"].as_f64().unwrap() > 0.0);
+
+    let page = fs::read_to_string(&report).unwrap();
+    assert!(page.contains("<svg"), "the report shows no curve");
+    for mark in ["src=\"http", "href=\"http", "url(http", "@import"] {
+        assert!(!page.contains(mark), "the report loads something: {mark}");
+    }
+}
+
+#[test]
+fn the_engines_give_the_same_figures() {
+    let Fixture { data, model, .. } = Fixture::get();
+    let figures = |engine: &str| {
+        let text = residua(args![
+            "eval", *model, "--data", *data, "--json", "--engine", engine
+        ])
+        .success();
+        let mut figures = json(&text);
+        let object = figures.as_object_mut().unwrap();
+        assert!(object["engine"].as_str().unwrap().contains(engine));
+        object.remove("engine");
+        object.remove("ms_per_image");
+        figures
+    };
+    assert_eq!(figures("reference"), figures("tract"));
+}
+
+#[test]
+fn the_onnx_file_alone_is_the_model() {
+    let Fixture { data, model, .. } = Fixture::get();
+    let alone = scratch("alone").join("any-name.onnx");
+    fs::copy(model.join("model.onnx"), &alone).unwrap();
+    let figures = |model: &Path| {
+        let mut figures = json(&residua(args!["eval", model, "--data", *data, "--json"]).success());
+        figures.as_object_mut().unwrap().remove("ms_per_image");
+        figures
+    };
+    assert_eq!(figures(&alone), figures(model));
+}
+
+/// The one file of a folder whose name holds `word`, as an image of 64x64.
+fn picture(folder: &Path, word: &str) -> DynamicImage {
+    let named: Vec<_> = files(folder)
+        .into_keys()
+        .filter(|path| path.to_string_lossy().contains(word))
+        .collect();
+    assert_eq!(named.len(), 1, "{word} in {}: {named:?}", folder.display());
+    let picture = image::open(folder.join(&named[0])).unwrap();
+    assert_eq!((picture.width(), picture.height()), (64, 64));
+    picture
+}
+
+#[test]
+fn a_good_part_passes() {
+    let fixture = Fixture::get();
+    let out = scratch("inspect-good");
+    let text = residua(args![
+        "inspect",
+        fixture.model,
+        fixture.good_image(),
+        "--out",
+        out
+    ])
+    .success();
+    assert_eq!(
+        text.lines().filter(|line| line.contains("good")).count(),
+        1,
+        "{text}"
+    );
+    assert!(
+        picture(&out, "mask")
+            .to_luma8()
+            .iter()
+            .all(|&pixel| pixel == 0)
+    );
+    picture(&out, "overlay");
+}
+
+#[test]
+fn a_defect_is_found_where_it_is() {
+    let fixture = Fixture::get();
+    let scratch = scratch("inspect-defect");
+    let out = scratch.join("out");
+    let spoilt = fixture.spoilt_image(&scratch);
+    let ended = residua(args!["inspect", fixture.model, spoilt, "--out", out]);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("defect"), "{}", ended.stdout);
+
+    let mask = picture(&out, "mask").to_luma8();
+    let defect = |x: std::ops::Range<u32>| {
+        mask.enumerate_pixels()
+            .filter(|(column, _, pixel)| x.contains(column) && pixel.0 == [255])
+            .count()
+    };
+    assert!(mask.iter().all(|pixel| [0, 255].contains(pixel)));
+    assert!(
+        defect(0..32) > 10 * defect(32..64).max(1),
+        "the mask is not where the squares were painted"
+    );
+    picture(&out, "overlay");
+}
+
+#[test]
+fn one_defect_among_good_parts_decides_the_exit_code() {
+    let fixture = Fixture::get();
+    let scratch = scratch("inspect-several");
+    let spoilt = fixture.spoilt_image(&scratch);
+    for images in [
+        [fixture.good_image(), spoilt.clone()],
+        [spoilt.clone(), fixture.good_image()],
+    ] {
+        let ended = residua(args![
+            "inspect",
+            fixture.model,
+            images[0],
+            images[1],
+            "--out",
+            scratch.join("out")
+        ]);
+        assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+        for image in &images {
+            let name = image.file_name().unwrap().to_str().unwrap();
+            let named = ended.stdout.lines().filter(|line| line.contains(name));
+            assert_eq!(named.count(), 1, "{}", ended.stdout);
+        }
+    }
+}
