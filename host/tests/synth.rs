@@ -1,12 +1,12 @@
 //! The synthetic generator: equal bytes for equal seeds, exact masks, and blemishes.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use residua_host::{
     data::{Label, Layout, load, load_mask, open},
-    synth::{DefectKind, Family, MIN_SIDE, Options, VISIBLE, blemish, generate},
+    synth::{DefectKind, Family, MIN_SIDE, Options, blemish, generate},
 };
 use residua_shared::frame::Size;
 use sha2::{Digest, Sha256};
@@ -272,7 +272,47 @@ fn blemishes_fit_images_of_any_size() {
 }
 
 #[test]
-fn the_visible_change_is_stated_in_grey_levels() {
-    // Masks are exact for this value only; the documentation of data sets quotes it.
-    assert_eq!(VISIBLE, 4);
+fn the_command_makes_a_set_once() {
+    let dir = TempDir::new().unwrap();
+    let run = |arguments: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_residua"))
+            .args(["synth", "--out"])
+            .arg(dir.path().join("set"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        (
+            out.status.code(),
+            String::from_utf8(out.stdout).unwrap(),
+            String::from_utf8(out.stderr).unwrap(),
+        )
+    };
+    let few = [
+        "--size",
+        "64x70",
+        "--train",
+        "2",
+        "--good",
+        "1",
+        "--per-kind",
+        "1",
+    ];
+    let (code, out, _) = run(&few);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("2 good images to learn from, 6"), "{out}");
+    let set = open(&dir.path().join("set"), None, None).unwrap();
+    assert_eq!(set.size, Size::new(64, 70).unwrap());
+
+    let (code, _, error) = run(&few);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("not empty"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+
+    for wrong in [
+        ["--kinds-per-image", "4"],
+        ["--size", "64"],
+        ["--family", "wood"],
+    ] {
+        assert_eq!(run(&wrong).0, Some(2), "{wrong:?}");
+    }
 }

@@ -1,10 +1,111 @@
+use std::path::PathBuf;
+
 use anyhow::Result;
+use residua_shared::frame::Size;
+
+use crate::{
+    data::{self, Layout},
+    net::config::Preset,
+    train::{self, DeviceChoice, Objective, Options, Schedule},
+};
 
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The folder of images; only good ones are learned from.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The run folder to make, or with --resume to go on with.
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Go on with the run in --out from its last complete epoch.
+    #[arg(long)]
+    resume: bool,
+    /// How the folder is laid out [default: what it looks like].
+    #[arg(long)]
+    layout: Option<Layout>,
+    /// The size of the patches that rsdds images are cut into [default: 160x200].
+    #[arg(long, value_name = "WxH", value_parser = data::parse_size)]
+    patch: Option<Size>,
+    /// Deals the images into training, validation, calibration and test [default: 0].
+    #[arg(long, value_name = "N", value_parser = seed())]
+    split_seed: Option<u64>,
+    /// The network [default: edge].
+    #[arg(long)]
+    preset: Option<Preset>,
+    /// What to learn [default: mse for the paper presets, repair for the others].
+    #[arg(long)]
+    objective: Option<Objective>,
+    /// Epochs; in one, each image's area is seen about once [default: 50].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+    /// Begin no new epoch after this time; schedules end with it too.
+    #[arg(long, value_name = "M", value_parser = positive)]
+    minutes: Option<f64>,
+    /// End when the held-out loss has not fallen for this many epochs [default: never].
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    patience: Option<u32>,
+    /// Crops in a step [default: 8].
+    #[arg(long, value_name = "N", value_parser = count)]
+    batch: Option<usize>,
+    /// The side of a crop in pixels, at most the image's [default: 128].
+    #[arg(long, value_name = "PIXELS", value_parser = count)]
+    crop: Option<usize>,
+    /// The (highest) learning rate [default: 0.001 for the paper presets, 0.003 for the others].
+    #[arg(long = "lr", value_name = "RATE", value_parser = positive)]
+    learning_rate: Option<f64>,
+    /// How it changes [default: constant for the paper presets, one-cycle for the others].
+    #[arg(long)]
+    schedule: Option<Schedule>,
+    /// Determines the first weights, the crops and the blemishes [default: 0].
+    #[arg(long, value_name = "N", value_parser = seed())]
+    seed: Option<u64>,
+    /// Where to train.
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+/// TOML, and so the run's configuration, has no integers above this.
+fn seed() -> impl clap::builder::TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(..=i64::MAX as u64)
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if f64::is_finite(number) && number > 0.0 => Ok(number),
+        _ => Err("must be a number above 0".into()),
+    }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=65_536) => Ok(number),
+        _ => Err("must be a number from 1 to 65536".into()),
+    }
+}
 
 impl Args {
     pub fn run(self) -> Result<()> {
-        anyhow::bail!("not built yet")
+        let run = train::train(&Options {
+            data: self.data,
+            out: self.out,
+            resume: self.resume,
+            layout: self.layout,
+            patch: self.patch,
+            split_seed: self.split_seed,
+            preset: self.preset,
+            objective: self.objective,
+            epochs: self.epochs,
+            minutes: self.minutes,
+            patience: self.patience,
+            batch: self.batch,
+            crop: self.crop,
+            learning_rate: self.learning_rate,
+            schedule: self.schedule,
+            seed: self.seed,
+            device: self.device,
+        })?;
+        let path = run.path().display();
+        eprintln!("the run is in {path}; next: residua calibrate {path}");
+        Ok(())
     }
 }

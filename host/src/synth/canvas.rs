@@ -189,6 +189,8 @@ pub fn arc(centre: Point, along: Point, length: f32, sagitta: f32) -> Vec<(Point
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::PI;
+
     use super::*;
 
     const CANVAS: Canvas = (80, 60);
@@ -207,8 +209,8 @@ mod tests {
         let close = |area: f32, wanted: f32| {
             assert!((area / wanted - 1.0).abs() < 0.02, "{area}, not {wanted}");
         };
-        close(area(&disc((40.3, 30.8), 9.0, 1.0)), 81.0 * 3.1416);
-        close(area(&disc((40.3, 30.8), 9.0, 3.0)), 81.0 * 3.1416);
+        close(area(&disc((40.3, 30.8), 9.0, 1.0)), 81.0 * PI);
+        close(area(&disc((40.3, 30.8), 9.0, 3.0)), 81.0 * PI);
         let ellipse = Coverage::ellipse(
             CANVAS,
             (40.0, 30.0),
@@ -218,12 +220,12 @@ mod tests {
             0.0,
             |_, _| 0.0,
         );
-        close(area(&ellipse), 120.0 * 3.1416);
+        close(area(&ellipse), 120.0 * PI);
         let points = [((15.2, 40.1), 2.0), ((60.7, 12.4), 2.0)];
         let length = (45.5_f32 * 45.5 + 27.7 * 27.7).sqrt();
         close(
             area(&Coverage::stroke(CANVAS, &points, 1.0)),
-            length * 4.0 + 4.0 * 3.1416,
+            length * 4.0 + 4.0 * PI,
         );
         let rectangle = Coverage::rectangle(CANVAS, (10.0, 10.0), (30.0, 25.0), 1.0);
         close(area(&rectangle), 20.0 * 15.0);

@@ -299,3 +299,74 @@ fn mean_along(pixels: &[f32], canvas: Canvas, upright: bool, x: usize, y: usize)
     };
     range.map(value).sum::<f32>() / count
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::synth::texture::Family;
+
+    fn surface(family: Family, size: Size) -> Surface {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        Surface::new(family, size, &mut rng.clone(), &mut rng)
+    }
+
+    #[test]
+    fn masks_are_exactly_what_can_be_seen() {
+        let size = Size::new(128, 128).unwrap();
+        for family in [Family::Brushed, Family::Cloth, Family::Steel] {
+            let surface = surface(family, size);
+            let good = flawless(&surface);
+            for kind in DefectKind::ALL {
+                let mut rng = ChaCha8Rng::seed_from_u64(9);
+                let flawed = flawed(&surface, size, &[kind], &mut rng);
+                let change = |i: usize| flawed.pixels[i].abs_diff(good[i]);
+                for (i, &mask) in flawed.mask.iter().enumerate() {
+                    assert_eq!(mask == 255, change(i) >= VISIBLE, "{family:?} {kind:?}");
+                    assert!(mask == 0 || mask == 255);
+                }
+                let marked = flawed.mask.iter().filter(|&&mask| mask == 255).count();
+                assert!(marked >= SMALLEST, "{family:?} {kind:?}: {marked}");
+                let strongest = (0..good.len()).map(change).max();
+                assert!(
+                    strongest > Some(2 * VISIBLE),
+                    "{family:?} {kind:?}: {strongest:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_thread_changes_a_band_one_thread_wide() {
+        let size = Size::new(128, 128).unwrap();
+        let surface = surface(Family::Cloth, size);
+        for seed in 0..10 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mask = flawed(&surface, size, &[DefectKind::MissingThread], &mut rng).mask;
+            let extent = |along: fn(usize) -> usize| {
+                let marked = (0..mask.len()).filter(|&i| mask[i] == 255).map(along);
+                marked.clone().max().unwrap() - marked.min().unwrap()
+            };
+            let (wide, high) = (extent(|i| i % 128), extent(|i| i / 128));
+            // A pitch of up to 10.5 pixels, the sway, and the slope over the length.
+            assert!(
+                wide.min(high) <= 16 && wide.max(high) >= 24,
+                "{wide}x{high}"
+            );
+        }
+    }
+
+    #[test]
+    fn several_kinds_add_up() {
+        let size = Size::new(128, 128).unwrap();
+        let surface = surface(Family::Steel, size);
+        let marked = |kinds: &[DefectKind]| {
+            let mut rng = ChaCha8Rng::seed_from_u64(4);
+            let mask = flawed(&surface, size, kinds, &mut rng).mask;
+            mask.iter().filter(|&&mask| mask == 255).count()
+        };
+        let one = marked(&[DefectKind::Crack]);
+        assert!(marked(&[DefectKind::Crack, DefectKind::Stain]) > one + 50);
+    }
+}

@@ -1,1 +1,190 @@
+//! Training: good images in, a run folder out, from which any later step (and a resumed training)
+//! goes on.
 
+mod adam;
+mod batches;
+mod checkpoint;
+mod curve;
+mod options;
+mod progress;
+pub mod run;
+mod schedule;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use candle_core::{Device, Tensor};
+
+use crate::net::autoencoder::Autoencoder;
+use adam::Adam;
+use batches::{Batch, Batches, Prefetcher};
+use progress::Progress;
+use run::{Metrics, RunFolder};
+
+pub use options::{DeviceChoice, Objective, Options, Schedule};
+
+/// Trains as `options` say and returns the run folder, which holds at least one kept epoch.
+///
+/// Ends after the epochs or minutes asked for, or when the loss on held-out good images has not
+/// fallen for `patience` epochs. Errors leave the folder as the last completed epoch left it: data
+/// or device that cannot be used, a folder that holds another run, a loss that is not finite, a
+/// full disk.
+pub fn train(options: &Options) -> Result<RunFolder> {
+    let device = options.device.open()?;
+    let dataset = options.dataset()?;
+    let mut run = options.open_run(&dataset)?;
+    let config = run.config().clone();
+    let split = dataset.split(config.data.split_seed)?;
+    let seed = config.training.seed;
+    let train = Batches::training(&split.train, &config)?;
+    let held_out = Batches::held_out(&split.validation, &config)?.all(&device)?;
+
+    let (net, mut adam) = run.restore(&device)?.map_or_else(
+        || {
+            let net = Autoencoder::new(&config.network, seed, &device)?;
+            let adam = Adam::new(net.parameters())?;
+            anyhow::Ok((net, adam))
+        },
+        Ok,
+    )?;
+
+    let first = run.state().epoch + 1;
+    Prefetcher::with(&train, first..=config.training.epochs, |prefetched| {
+        let steps = train.steps();
+        let mut session = Session {
+            net,
+            adam,
+            device,
+            steps,
+            prefetched,
+            progress: Progress::new(run.state(), &config, steps, options.budget()),
+            clock: Clock::start(options.budget()),
+        };
+        session.run(&mut run, &held_out)
+    })?;
+    Ok(run)
+}
+
+/// A run's time: before this session, and in it.
+struct Clock {
+    start: Instant,
+    budget: Option<Duration>,
+}
+
+impl Clock {
+    fn start(budget: Option<Duration>) -> Self {
+        Self {
+            start: Instant::now(),
+            budget,
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    /// The share of the budget that is used; 0 without one.
+    fn spent(&self) -> f64 {
+        self.budget
+            .map_or(0.0, |budget| self.seconds() / budget.as_secs_f64())
+    }
+}
+
+/// What a training from its start, or from where it was resumed, to its end works with.
+struct Session {
+    net: Autoencoder,
+    adam: Adam,
+    device: Device,
+    /// Steps in an epoch.
+    steps: usize,
+    prefetched: Prefetcher,
+    progress: Progress,
+    clock: Clock,
+}
+
+impl Session {
+    fn run(&mut self, run: &mut RunFolder, held_out: &[Batch<Tensor>]) -> Result<()> {
+        let training = run.config().training.clone();
+        let before = run.state().seconds;
+        while run.state().epoch < training.epochs && self.clock.spent() < 1.0 {
+            let epoch = run.state().epoch + 1;
+            let trained = self.epoch(run, epoch)?;
+            let held_out_loss = mean_loss(&self.net, held_out)?;
+            ensure!(held_out_loss.is_finite(), diverged(run, epoch));
+            let seconds = before + self.clock.seconds();
+            let state = run.state().after(epoch, held_out_loss, seconds);
+            let metrics = Metrics {
+                epoch,
+                held_out_loss,
+                seconds,
+                ..trained
+            };
+            run.commit(&self.net, &self.adam, state, &metrics)?;
+            self.progress.end_epoch(&metrics, run.state());
+            let stale = epoch - run.state().kept_epoch;
+            if training.patience.is_some_and(|patience| stale >= patience) {
+                break;
+            }
+        }
+        self.progress.finish(run.state());
+        Ok(())
+    }
+
+    /// One epoch over the training batches; yields its metrics but for the held-out loss.
+    fn epoch(&mut self, run: &RunFolder, epoch: u32) -> Result<Metrics> {
+        let training = &run.config().training;
+        let start = Instant::now();
+        let mut metrics = Metrics {
+            epoch,
+            ..Metrics::default()
+        };
+        let (mut total, mut images, mut waited) = (0.0, 0, Duration::ZERO);
+        for step in 0..self.steps {
+            let done = f64::from(epoch - 1) + step as f64 / self.steps as f64;
+            let done = (done / f64::from(training.epochs)).max(self.clock.spent());
+            metrics.learning_rate = training.learning_rate * training.schedule.factor(done);
+
+            let asked = Instant::now();
+            let batch = self.prefetched.next()?.to_device(&self.device)?;
+            waited += asked.elapsed();
+            let loss = loss(&self.net, &batch, true)?;
+            self.adam.step(&loss.backward()?, metrics.learning_rate)?;
+            let loss = f64::from(loss.to_scalar::<f32>()?);
+            ensure!(loss.is_finite(), diverged(run, epoch));
+            total += loss;
+            images += batch.len();
+            self.progress.step(epoch, loss, batch.len());
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        metrics.loss = total / self.steps as f64;
+        metrics.images_per_second = images as f64 / seconds;
+        metrics.waiting = waited.as_secs_f64() / seconds;
+        Ok(metrics)
+    }
+}
+
+fn diverged(run: &RunFolder, epoch: u32) -> String {
+    format!(
+        "{}: the loss of epoch {epoch} is not a finite number; the weights of epoch {} are kept; \
+         go on from epoch {} with --resume and a lower --lr (it was {})",
+        run.path().display(),
+        run.state().kept_epoch,
+        run.state().epoch,
+        run.config().training.learning_rate
+    )
+}
+
+/// Mean squared error between the reconstruction of the batch's input and its target, a scalar.
+fn loss(net: &Autoencoder, batch: &Batch<Tensor>, train: bool) -> Result<Tensor> {
+    let reconstruction = net.forward(&batch.input, train)?;
+    Ok((reconstruction - &batch.target)?.sqr()?.mean_all()?)
+}
+
+fn mean_loss(net: &Autoencoder, batches: &[Batch<Tensor>]) -> Result<f64> {
+    let (mut total, mut images) = (0.0, 0);
+    for batch in batches {
+        total += f64::from(loss(net, batch, false)?.to_scalar::<f32>()?) * batch.len() as f64;
+        images += batch.len();
+    }
+    Ok(total / images as f64)
+}

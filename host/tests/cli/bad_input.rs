@@ -533,7 +533,7 @@ mod disk {
                 .unwrap()
                 .wait_with_output()
                 .unwrap();
-            Ended::from(output).refused(&["standard output", "No space left"]);
+            Ended::from(output).refused(&["No space left"]);
         }
     }
 }

@@ -163,7 +163,7 @@ fn a_good_part_passes() {
     ])
     .success();
     assert_eq!(
-        text.lines().filter(|line| line.contains("good")).count(),
+        text.lines().filter(|line| line.contains("GOOD")).count(),
         1,
         "{text}"
     );
@@ -184,7 +184,7 @@ fn a_defect_is_found_where_it_is() {
     let spoilt = fixture.spoilt_image(&scratch);
     let ended = residua(args!["inspect", fixture.model, spoilt, "--out", out]);
     assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
-    assert!(ended.stdout.contains("defect"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("DEFECT"), "{}", ended.stdout);
 
     let mask = picture(&out, "mask").to_luma8();
     let defect = |x: std::ops::Range<u32>| {
@@ -223,5 +223,47 @@ fn one_defect_among_good_parts_decides_the_exit_code() {
             let named = ended.stdout.lines().filter(|line| line.contains(name));
             assert_eq!(named.count(), 1, "{}", ended.stdout);
         }
+    }
+}
+
+#[test]
+fn verdicts_are_there_for_scripts_too() {
+    let fixture = Fixture::get();
+    let scratch = scratch("inspect-json");
+    let out = scratch.join("out");
+    let absent = scratch.join("absent.png");
+    let images = [fixture.good_image(), absent, fixture.spoilt_image(&scratch)];
+    let ended = residua(args![
+        "inspect",
+        fixture.model,
+        images[0],
+        images[1],
+        images[2],
+        "--out",
+        out,
+        "--json"
+    ]);
+    ended.refused(&["absent.png"]);
+    let records: Vec<Value> = ended.stdout.lines().map(json).collect();
+    let [good, absent, defect] = &records[..] else {
+        panic!("not one object an image: {}", ended.stdout);
+    };
+    for (record, image) in records.iter().zip(&images) {
+        assert_eq!(record["image"].as_str(), image.to_str());
+    }
+    assert!(absent["error"].is_string(), "{absent}");
+
+    let number = |record: &Value, key: &str| record[key].as_f64().unwrap();
+    assert_eq!(good["outcome"], "good");
+    assert!(number(good, "score") <= number(good, "threshold"));
+    assert_eq!(defect["outcome"], "defect");
+    assert!(number(defect, "score") > number(defect, "threshold"));
+    let region = &defect["regions"][0];
+    assert!(
+        number(region, "left") < 32.0 && number(region, "area") > 0.0,
+        "{region}"
+    );
+    for picture in ["mask", "overlay"] {
+        assert!(Path::new(defect[picture].as_str().unwrap()).is_file());
     }
 }

@@ -1,0 +1,120 @@
+//! Files that are complete or not there at all.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+
+use super::{adam::Adam, run::State};
+use crate::net::{autoencoder::Autoencoder, config::Config};
+
+const BEST: &str = "best";
+const LAST: &str = "last";
+const OPTIMIZER: &str = "optimizer";
+
+/// Replaces a file's content at once: a reader, or whoever comes after a power cut, finds the old
+/// content or the new one.
+pub fn replace(file: &Path, content: &[u8]) -> Result<()> {
+    replace_by(file, |partial| Ok(fs::write(partial, content)?))
+}
+
+fn replace_by(file: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let partial = file.with_added_extension("partial");
+    let replaced = write(&partial)
+        .and_then(|()| Ok(File::open(&partial)?.sync_all()?))
+        .and_then(|()| Ok(fs::rename(&partial, file)?))
+        .and_then(|()| match file.parent() {
+            Some(folder) => Ok(File::open(folder)?.sync_all()?),
+            None => Ok(()),
+        });
+    if replaced.is_err() {
+        // It takes room on a disk that may be full.
+        let _ = fs::remove_file(&partial);
+    }
+    replaced.with_context(|| {
+        format!(
+            "{}: cannot be written; what was there before is untouched; make room or check the \
+             rights, then go on with --resume",
+            file.display()
+        )
+    })
+}
+
+/// The weights and moments of a run folder, by epoch.
+pub struct Files<'a> {
+    folder: &'a Path,
+}
+
+impl<'a> Files<'a> {
+    pub fn new(folder: &'a Path) -> Self {
+        Self { folder }
+    }
+
+    /// The weights kept at `epoch`.
+    pub fn best(&self, epoch: u32) -> PathBuf {
+        self.file(BEST, epoch)
+    }
+
+    fn file(&self, kind: &str, epoch: u32) -> PathBuf {
+        self.folder.join(format!("{kind}-{epoch}.safetensors"))
+    }
+
+    /// Writes what `state` will name.
+    pub fn write(&self, net: &Autoencoder, adam: &Adam, state: State) -> Result<()> {
+        let weights = net.tensors();
+        save(&self.file(LAST, state.epoch), &weights)?;
+        save(&self.file(OPTIMIZER, state.epoch), &adam.state()?)?;
+        if state.kept_epoch == state.epoch {
+            save(&self.best(state.epoch), &weights)?;
+        }
+        Ok(())
+    }
+
+    /// Network and optimizer as `epoch` left them.
+    pub fn restore(
+        &self,
+        config: &Config,
+        epoch: u32,
+        device: &Device,
+    ) -> Result<(Autoencoder, Adam)> {
+        let file = self.file(LAST, epoch);
+        let net = Autoencoder::load(config, &file, device).with_context(|| damaged(&file))?;
+        let file = self.file(OPTIMIZER, epoch);
+        let state =
+            candle_core::safetensors::load(&file, device).with_context(|| damaged(&file))?;
+        let adam = Adam::restore(net.parameters(), &state).with_context(|| damaged(&file))?;
+        Ok((net, adam))
+    }
+
+    /// Removes the weights and moments that `state` does not name.
+    pub fn remove_all_but(&self, state: State) -> Result<()> {
+        let named = [
+            self.file(LAST, state.epoch),
+            self.file(OPTIMIZER, state.epoch),
+            self.best(state.kept_epoch),
+        ];
+        let entries = fs::read_dir(self.folder).with_context(|| damaged(self.folder))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let ours = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
+                name.ends_with(".safetensors")
+                    && [BEST, LAST, OPTIMIZER].iter().any(|kind| name.starts_with(kind))
+            });
+            if ours && !named.contains(&path) {
+                fs::remove_file(&path).with_context(|| damaged(&path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn damaged(file: &Path) -> String {
+    format!("{}: cannot be used; restore it or train again", file.display())
+}
+
+fn save(file: &Path, tensors: &HashMap<String, Tensor>) -> Result<()> {
+    replace_by(file, |partial| Ok(candle_core::safetensors::save(tensors, partial)?))
+}

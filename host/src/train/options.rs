@@ -1,0 +1,207 @@
+//! What a training is asked to do, and what of it a resumed run may change.
+
+use std::{fmt::Debug, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::Device;
+use clap::ValueEnum;
+use residua_shared::frame::Size;
+use serde::{Deserialize, Serialize};
+
+use super::run::{DataConfig, RunConfig, RunFolder, TrainingConfig};
+use crate::{
+    data::{self, Dataset, Layout},
+    net::config::Preset,
+};
+
+/// Where to train.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum DeviceChoice {
+    /// CUDA where this build and machine have it, else the CPU.
+    #[default]
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+impl DeviceChoice {
+    /// The device; errors where CUDA is asked for and missing.
+    pub fn open(self) -> Result<Device> {
+        match self {
+            Self::Auto if candle_core::utils::cuda_is_available() => {
+                Ok(Device::new_cuda(0).unwrap_or(Device::Cpu))
+            }
+            Self::Auto | Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda if !candle_core::utils::cuda_is_available() => bail!(
+                "--device cuda: this program was built without CUDA; build it with \
+                 `--features cuda` where a CUDA toolkit is, or use --device cpu"
+            ),
+            Self::Cuda => Device::new_cuda(0).context(
+                "--device cuda: no CUDA device answers; check the driver with nvidia-smi, or use \
+                 --device cpu",
+            ),
+        }
+    }
+}
+
+/// What the network learns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// Give the image back, as published.
+    Mse,
+    /// Give the clean image back for one with synthetic blemishes: learns not to copy defects.
+    Repair,
+}
+
+/// How the learning rate changes over the training.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Not at all, as published.
+    Constant,
+    /// Up over the first 30 %, then down to nothing (Smith and Topin 2019).
+    OneCycle,
+    /// Down to nothing along half a cosine wave.
+    Cosine,
+}
+
+/// What to train, on what, where to. What is `None` takes its default in a new run and its stored
+/// value in a resumed one.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub data: PathBuf,
+    pub out: PathBuf,
+    pub resume: bool,
+    pub layout: Option<Layout>,
+    pub patch: Option<Size>,
+    pub split_seed: Option<u64>,
+    pub preset: Option<Preset>,
+    pub objective: Option<Objective>,
+    pub epochs: Option<u32>,
+    pub minutes: Option<f64>,
+    pub patience: Option<u32>,
+    pub batch: Option<usize>,
+    pub crop: Option<usize>,
+    pub learning_rate: Option<f64>,
+    pub schedule: Option<Schedule>,
+    pub seed: Option<u64>,
+    pub device: DeviceChoice,
+}
+
+impl Options {
+    /// A new training on `data` into `out`, everything at its default.
+    pub fn new(data: PathBuf, out: PathBuf) -> Self {
+        Self {
+            data,
+            out,
+            resume: false,
+            layout: None,
+            patch: None,
+            split_seed: None,
+            preset: None,
+            objective: None,
+            epochs: None,
+            minutes: None,
+            patience: None,
+            batch: None,
+            crop: None,
+            learning_rate: None,
+            schedule: None,
+            seed: None,
+            device: DeviceChoice::Auto,
+        }
+    }
+
+    /// The time after which no new epoch begins.
+    pub(super) fn budget(&self) -> Option<Duration> {
+        self.minutes
+            .map(|minutes| Duration::from_secs_f64(minutes * 60.0))
+    }
+
+    pub(super) fn dataset(&self) -> Result<Dataset> {
+        if !self.resume {
+            return data::open(&self.data, self.layout, self.patch);
+        }
+        let stored = RunFolder::open(&self.out)?.config().data.clone();
+        data::open(&self.data, Some(stored.layout), stored.patch)
+    }
+
+    /// The run folder: a new one, or with `resume` the one that is there.
+    pub(super) fn open_run(&self, dataset: &Dataset) -> Result<RunFolder> {
+        if self.resume {
+            self.open_existing(dataset)
+        } else {
+            RunFolder::create(&self.out, self.new_config(dataset))
+        }
+    }
+
+    /// The published settings for the published networks; for the others those that let a small
+    /// network find defects best.
+    fn new_config(&self, dataset: &Dataset) -> RunConfig {
+        let preset = self.preset.unwrap_or(Preset::Edge);
+        let (objective, learning_rate, schedule) = match preset {
+            Preset::Paper | Preset::PaperLeaky => (Objective::Mse, 1e-3, Schedule::Constant),
+            _ => (Objective::Repair, 3e-3, Schedule::OneCycle),
+        };
+        RunConfig {
+            preset,
+            data: DataConfig {
+                folder: self.data.clone(),
+                layout: dataset.layout,
+                patch: self.patch,
+                split_seed: self.split_seed.unwrap_or(0),
+                digest: dataset.digest(),
+            },
+            training: TrainingConfig {
+                objective: self.objective.unwrap_or(objective),
+                epochs: self.epochs.unwrap_or(50),
+                patience: self.patience,
+                batch: self.batch.unwrap_or(8),
+                crop: self.crop.unwrap_or(128),
+                learning_rate: self.learning_rate.unwrap_or(learning_rate),
+                schedule: self.schedule.unwrap_or(schedule),
+                seed: self.seed.unwrap_or(0),
+            },
+            network: preset.config(),
+        }
+    }
+
+    fn open_existing(&self, dataset: &Dataset) -> Result<RunFolder> {
+        let mut run = RunFolder::open(&self.out)?;
+        let mut config = run.config().clone();
+        let RunConfig { data, training, .. } = &mut config;
+        ensure!(
+            data.digest == dataset.digest(),
+            "{}: not the images that {} was trained on (file names or lengths differ); give the \
+             same folder, or train a new run",
+            self.data.display(),
+            self.out.display()
+        );
+        same("preset", self.preset, config.preset)?;
+        same("layout", self.layout, data.layout)?;
+        same("patch", self.patch.map(Some), data.patch)?;
+        same("split-seed", self.split_seed, data.split_seed)?;
+        same("objective", self.objective, training.objective)?;
+        same("batch", self.batch, training.batch)?;
+        same("crop", self.crop, training.crop)?;
+        same("schedule", self.schedule, training.schedule)?;
+        same("seed", self.seed, training.seed)?;
+        training.epochs = self.epochs.unwrap_or(training.epochs);
+        training.patience = self.patience.or(training.patience);
+        training.learning_rate = self.learning_rate.unwrap_or(training.learning_rate);
+        run.set_config(config)?;
+        Ok(run)
+    }
+}
+
+/// Errors where an option contradicts the run that it should go on with.
+fn same<T: PartialEq + Debug>(option: &str, given: Option<T>, stored: T) -> Result<()> {
+    match given {
+        Some(given) if given != stored => bail!(
+            "--{option}: {given:?} is given, but the run to resume has {stored:?}; leave the \
+             option out, or train a new run"
+        ),
+        _ => Ok(()),
+    }
+}

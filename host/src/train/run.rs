@@ -1,0 +1,284 @@
+//! The run folder: everything that a training leaves behind, safe against being killed.
+//!
+//! `config.toml` says what is trained on what; `state.json` says how far it came and is written
+//! last, by renaming, so that what it names is always complete: `last-N.safetensors` and
+//! `optimizer-N.safetensors` to go on from, `best-N.safetensors` to export. `metrics.jsonl` has a
+//! line for each epoch and `curve.svg` shows them.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::Device;
+use residua_shared::{frame::Size, manifest::Digest};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    adam::Adam,
+    checkpoint::{self, Files},
+    curve,
+    options::{Objective, Schedule},
+};
+use crate::{
+    data::Layout,
+    net::{
+        autoencoder::Autoencoder,
+        config::{Config, Preset},
+    },
+};
+
+const CONFIG: &str = "config.toml";
+const STATE: &str = "state.json";
+const METRICS: &str = "metrics.jsonl";
+const CURVE: &str = "curve.svg";
+
+/// What is trained on what: `config.toml`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    pub preset: Preset,
+    pub data: DataConfig,
+    pub training: TrainingConfig,
+    pub network: Config,
+}
+
+/// The images.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    pub folder: PathBuf,
+    pub layout: Layout,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<Size>,
+    pub split_seed: u64,
+    pub digest: Digest,
+}
+
+/// How they are learned from.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    pub objective: Objective,
+    pub epochs: u32,
+    /// Epochs without a lower held-out loss after which training ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
+    /// Crops in a step.
+    pub batch: usize,
+    /// The side of a crop in pixels, at most.
+    pub crop: usize,
+    pub learning_rate: f64,
+    pub schedule: Schedule,
+    pub seed: u64,
+}
+
+/// How far a training came: `state.json`.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct State {
+    /// Epochs done.
+    pub epoch: u32,
+    /// The epoch with the lowest held-out loss, whose weights are kept; 0 before the first.
+    pub kept_epoch: u32,
+    /// The held-out loss of that epoch.
+    pub kept_loss: f64,
+    /// Time trained.
+    pub seconds: f64,
+}
+
+impl State {
+    const START: Self = Self {
+        epoch: 0,
+        kept_epoch: 0,
+        kept_loss: f64::MAX,
+        seconds: 0.0,
+    };
+
+    /// The state after `epoch` ended with this held-out loss.
+    pub(super) fn after(self, epoch: u32, held_out_loss: f64, seconds: f64) -> Self {
+        let (kept_epoch, kept_loss) = if held_out_loss < self.kept_loss {
+            (epoch, held_out_loss)
+        } else {
+            (self.kept_epoch, self.kept_loss)
+        };
+        Self {
+            epoch,
+            kept_epoch,
+            kept_loss,
+            seconds,
+        }
+    }
+}
+
+/// What an epoch was like: a line of `metrics.jsonl`. Losses are mean squared errors of images in
+/// `0..=1`.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Metrics {
+    pub epoch: u32,
+    pub loss: f64,
+    pub held_out_loss: f64,
+    /// At the epoch's end.
+    pub learning_rate: f64,
+    /// Since the training's start.
+    pub seconds: f64,
+    pub images_per_second: f64,
+    /// The share of the epoch's time in which the training thread waited for a batch.
+    pub waiting: f64,
+}
+
+/// A run folder on disk.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    config: RunConfig,
+    state: State,
+}
+
+impl RunFolder {
+    /// Makes a new run folder; errors where there is one already.
+    pub(super) fn create(path: &Path, config: RunConfig) -> Result<Self> {
+        ensure!(
+            !path.join(CONFIG).exists(),
+            "{}: holds a run already; go on with it by --resume, or choose another --out",
+            path.display()
+        );
+        fs::create_dir_all(path)
+            .with_context(|| format!("{}: cannot make the run folder", path.display()))?;
+        let mut run = Self {
+            path: path.to_owned(),
+            config: config.clone(),
+            state: State::START,
+        };
+        run.set_config(config)?;
+        Ok(run)
+    }
+
+    /// Opens the run folder at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = path.join(CONFIG);
+        let text = fs::read_to_string(&file).with_context(|| {
+            format!(
+                "{}: cannot read it; give a folder that `residua train --out` made",
+                file.display()
+            )
+        })?;
+        let config: RunConfig = toml::from_str(&text).map_err(|error| {
+            let message = error.message().replace('\n', " ");
+            anyhow::anyhow!("{}: {message}; restore it or train again", file.display())
+        })?;
+        config
+            .network
+            .layers()
+            .with_context(|| format!("{}: restore it or train again", file.display()))?;
+        let file = path.join(STATE);
+        let state = match fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .with_context(|| format!("{}: restore it or train again", file.display()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => State::START,
+            Err(error) => bail!("{}: {error}", file.display()),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            config,
+            state,
+        })
+    }
+
+    /// The folder's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is trained on what.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// How far it came.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The network with the weights that were best on held-out good images.
+    ///
+    /// Errors where no epoch was completed, or the weights are damaged.
+    pub fn best(&self, device: &Device) -> Result<Autoencoder> {
+        ensure!(
+            self.state.kept_epoch > 0,
+            "{}: no epoch of this training was completed; train it with --resume",
+            self.path.display()
+        );
+        let file = self.files().best(self.state.kept_epoch);
+        Autoencoder::load(&self.config.network, &file, device)
+            .with_context(|| format!("{}: restore it or train again", file.display()))
+    }
+
+    /// The log of all epochs so far.
+    pub fn metrics(&self) -> Result<Vec<Metrics>> {
+        let file = self.path.join(METRICS);
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => bail!("{}: {error}", file.display()),
+        };
+        // A line without its end was being written when the training was killed.
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        let mut metrics = Vec::new();
+        for line in complete.lines() {
+            let line: Metrics = serde_json::from_str(line)
+                .with_context(|| format!("{}: remove the damaged line", file.display()))?;
+            // Of an epoch whose state was not written any more, and which is trained again.
+            if line.epoch <= self.state.epoch {
+                metrics.push(line);
+            }
+        }
+        Ok(metrics)
+    }
+
+    pub(super) fn set_config(&mut self, config: RunConfig) -> Result<()> {
+        let text = toml::to_string(&config).context("the run's configuration")?;
+        checkpoint::replace(&self.path.join(CONFIG), text.as_bytes())?;
+        self.config = config;
+        Ok(())
+    }
+
+    /// Network and optimizer as the last epoch left them; `None` before the first.
+    pub(super) fn restore(&self, device: &Device) -> Result<Option<(Autoencoder, Adam)>> {
+        if self.state.epoch == 0 {
+            return Ok(None);
+        }
+        self.files()
+            .restore(&self.config.network, self.state.epoch, device)
+            .map(Some)
+    }
+
+    /// Writes an epoch's result; only once all of it is on disk does the state name it.
+    pub(super) fn commit(
+        &mut self,
+        net: &Autoencoder,
+        adam: &Adam,
+        state: State,
+        metrics: &Metrics,
+    ) -> Result<()> {
+        let mut log = self.metrics()?;
+        log.push(*metrics);
+        let mut text = Vec::new();
+        for line in &log {
+            serde_json::to_writer(&mut text, line).context(METRICS)?;
+            writeln!(text)?;
+        }
+        let files = self.files();
+        files.write(net, adam, state)?;
+        checkpoint::replace(&self.path.join(METRICS), &text)?;
+        checkpoint::replace(&self.path.join(STATE), &serde_json::to_vec_pretty(&state)?)?;
+        self.state = state;
+        files.remove_all_but(state)?;
+        checkpoint::replace(&self.path.join(CURVE), curve::draw(&log)?.as_bytes())
+    }
+
+    fn files(&self) -> Files<'_> {
+        Files::new(&self.path)
+    }
+}
