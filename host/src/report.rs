@@ -10,7 +10,7 @@ mod provenance;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use residua_shared::manifest::Manifest;
 
-pub use cases::{Case, Group, choose};
+pub use cases::{Case, Group, choose, draw};
 
 use crate::eval::Evaluation;
 

@@ -1,14 +1,16 @@
 //! The worst and the median cases, as pictures.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use image::RgbImage;
 use maud::{Markup, html};
 use residua_shared::verdict::Outcome;
 
-use super::{figures::grey, picture};
+use super::picture;
 use crate::{
-    data::{Grey, Label},
-    eval::{Evaluation, GreyThreshold, ScoredImage},
+    data::{self, Grey, Label, Sample},
+    eval::{Evaluation, GreyThreshold, ScoredImage, grey},
+    inspect::overlay,
+    model::Inspector,
 };
 
 /// Worst cases shown of each class.
@@ -94,6 +96,38 @@ pub fn choose(evaluation: &Evaluation) -> Vec<Group<usize>> {
         },
     ];
     groups.into_iter().filter(|g| !g.cases.is_empty()).collect()
+}
+
+/// Inspects the chosen images once more and draws them. `samples` are those that were measured, in
+/// their order.
+pub fn draw(
+    evaluation: &Evaluation,
+    samples: &[Sample],
+    inspector: &mut Inspector,
+) -> Result<Vec<Group<Case>>> {
+    let mut case = |index: usize| {
+        let sample = &samples[index];
+        let image = data::load(sample)?;
+        let inspected = inspector
+            .inspect(&image)
+            .with_context(|| sample.name.clone())?;
+        let overlay = overlay(&image, &inspected, &evaluation.rule);
+        Case::new(index, &image, &overlay, data::load_mask(sample)?.as_ref())
+    };
+    choose(evaluation)
+        .into_iter()
+        .map(|group| {
+            Ok(Group {
+                title: group.title,
+                meaning: group.meaning,
+                cases: group
+                    .cases
+                    .into_iter()
+                    .map(&mut case)
+                    .collect::<Result<_>>()?,
+            })
+        })
+        .collect()
 }
 
 /// From images sorted from the worst on.

@@ -3,11 +3,8 @@
 use maud::{Markup, html};
 use residua_shared::rule::Threshold;
 
-use super::{
-    chart::{Axis, Chart},
-    figures::grey,
-};
-use crate::eval::{Evaluation, GreyPlateau, GreyThreshold, Point, Scores};
+use super::chart::{Axis, Chart};
+use crate::eval::{Evaluation, GreyPlateau, GreyThreshold, Point, Scores, grey};
 
 /// Points of an F1 curve.
 const SAMPLES: usize = 400;
@@ -90,7 +87,6 @@ fn image_f1(evaluation: &Evaluation, axis: Axis) -> Markup {
         scores: &evaluation.image_scores,
         calibrated: evaluation.rule.image_threshold(),
         plateau: evaluation.figures.plateau.image,
-        best: evaluation.figures.image.threshold_best,
         axis,
     };
     chart.figure(
@@ -114,7 +110,6 @@ fn pixel_f1(evaluation: &Evaluation) -> Markup {
         scores,
         calibrated,
         plateau: evaluation.figures.plateau.pixel,
-        best: evaluation.figures.pixel.threshold_best,
         axis: Axis::around(grey(low), grey(highest.max(calibrated.raw))),
     };
     chart.figure(
@@ -163,7 +158,6 @@ struct F1Chart<'a> {
     scores: &'a Scores,
     calibrated: Threshold,
     plateau: Option<GreyPlateau>,
-    best: Option<GreyThreshold>,
     axis: Axis,
 }
 
@@ -189,10 +183,9 @@ impl F1Chart<'_> {
                     (key("rule calibrated", &format!("calibrated, {}", grey(calibrated))))
                     @if let Some(plateau) = self.plateau {
                         (key("swatch plateau", &format!(
-                            "within 0.02 of the best: {} to {}{}",
+                            "within 0.02 of the best: {} to {}",
                             grey(plateau.low.grey),
                             grey(plateau.high.grey),
-                            self.best.map_or_else(String::new, |t| format!(" (best at {})", grey(t.grey))),
                         )))
                     }
                     p { (meaning) }

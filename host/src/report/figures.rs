@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::eval::{Figures, GreyPlateau, GreyThreshold, KindFigures};
+use crate::eval::{Figures, GreyPlateau, GreyThreshold, KindFigures, grey, rows};
 
 /// A share or F1 to three digits, or a dash where the images cannot give it.
 fn figure(value: Option<f64>) -> String {
@@ -11,16 +11,6 @@ fn figure(value: Option<f64>) -> String {
 
 fn percent(share: f64) -> String {
     format!("{:.1}\u{a0}%", 100.0 * share)
-}
-
-/// A map value in grey levels, to about three digits.
-pub(super) fn grey(value: f64) -> String {
-    let digits = match value {
-        v if v < 1.0 => 3,
-        v if v < 10.0 => 2,
-        _ => 1,
-    };
-    format!("{value:.digits$}")
 }
 
 fn threshold(threshold: Option<GreyThreshold>) -> String {
@@ -141,58 +131,6 @@ fn sensitivity(plateau: GreyPlateau) -> Markup {
 
 /// Every figure with its threshold and the images that it rests on.
 pub(super) fn table(figures: &Figures) -> Markup {
-    let (images, image) = (figures.images, figures.image);
-    let (region, pixel) = (figures.region, figures.pixel);
-    let all = format!("{} good, {} defect", images.good, images.defect);
-    let masked = format!(
-        "{} good, {} with a mask",
-        images.good, images.defect_with_mask
-    );
-    let calibrated = format!(
-        "calibrated, {} grey levels",
-        grey(figures.threshold.image.grey)
-    );
-    let outlined = format!(
-        "{calibrated}, outlined above {}",
-        grey(figures.threshold.pixel.grey)
-    );
-    let every = || "every one".to_owned();
-    let best = |t| format!("best, {}", threshold(t));
-    let rows: [(&str, &str, Option<f64>, String, &str); 15] = [
-        ("Image", "AUROC", image.auroc, every(), &all),
-        ("", "F1", image.f1, calibrated.clone(), &all),
-        ("", "precision", image.precision, calibrated.clone(), &all),
-        ("", "recall", image.recall, calibrated.clone(), &all),
-        (
-            "",
-            "best F1",
-            image.f1_best,
-            best(image.threshold_best),
-            &all,
-        ),
-        ("Region", "F1", region.f1, outlined.clone(), &masked),
-        ("", "precision", region.precision, outlined.clone(), &masked),
-        ("", "recall", region.recall, outlined.clone(), &masked),
-        ("Pixel", "AUROC", pixel.auroc, every(), &masked),
-        ("", "average precision", pixel.ap, every(), &masked),
-        ("", "AUPRO to 30 %", pixel.aupro, every(), &masked),
-        ("", "F1", pixel.f1, outlined.clone(), &masked),
-        ("", "IoU", pixel.iou, outlined, &masked),
-        (
-            "",
-            "best F1",
-            pixel.f1_best,
-            best(pixel.threshold_best),
-            &masked,
-        ),
-        (
-            "",
-            "best-F1 plateau, high / low",
-            figures.plateau.pixel.and_then(|plateau| plateau.ratio),
-            "pixel threshold".into(),
-            &masked,
-        ),
-    ];
     html! {
         section {
             h2 { "All figures" }
@@ -200,13 +138,13 @@ pub(super) fn table(figures: &Figures) -> Markup {
                 table {
                     thead { tr { th { "Level" } th { "Figure" } th.number { "Value" } th { "At threshold" } th { "On images" } } }
                     tbody {
-                        @for (level, name, value, at, on) in rows {
-                            tr.first[!level.is_empty()] {
-                                th scope="row" { (level) }
-                                td { (name) }
-                                td.number { (figure(value)) }
-                                td { (at) }
-                                td { (on) }
+                        @for row in rows(figures) {
+                            tr.first[row.level.is_some()] {
+                                th scope="row" { (row.level.unwrap_or_default()) }
+                                td { (row.name) }
+                                td.number { (row.value) }
+                                td { (row.threshold) }
+                                td { (row.images) }
                             }
                         }
                     }
@@ -216,12 +154,12 @@ pub(super) fn table(figures: &Figures) -> Markup {
                 "Image: good or bad? Region: is each true defect met by a marked region, and each marked "
                 "region on a true defect? Pixel: how well is the outline drawn? AUROC is the chance "
                 "that a defect scores above a good part (0.5 is guessing). AUPRO is the share of each "
-                "defect's pixels found, averaged over all false-positive rates up to 30 %."
+                "defect's pixels found, averaged over all false-positive rates up to 30\u{a0}%."
             }
-            @if images.overflowed > 0 {
+            @if figures.images.overflowed > 0 {
                 p.note {
-                    (images.overflowed) " images had more regions than a device's tables hold; each "
-                    "was called defect."
+                    (figures.images.overflowed) " images had more regions than a device's tables hold; "
+                    "each was called defect."
                 }
             }
         }

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::{Report, figures::grey};
-use crate::eval::GreyThreshold;
+use super::Report;
+use crate::eval::{GreyThreshold, grey};
 
 pub(super) fn section(report: &Report) -> Markup {
     let manifest = report.manifest;
