@@ -42,6 +42,12 @@ pub fn rows(figures: &Figures) -> Vec<Row> {
         )
     };
     let (image, region, pixel) = (figures.image, figures.region, figures.pixel);
+    // No pixel threshold alone is better than the rule.
+    let best_outline = if pixel.f1_best == pixel.f1 {
+        outlined.clone()
+    } else {
+        best(pixel.threshold_best)
+    };
     let level = |level, images: &str, rows: &[(&'static str, Option<f64>, &str)]| {
         let rows = rows.iter().enumerate();
         rows.map(|(index, &(name, value, threshold))| Row {
@@ -83,7 +89,7 @@ pub fn rows(figures: &Figures) -> Vec<Row> {
                 ("AUPRO to 30 %", pixel.aupro, &every),
                 ("F1", pixel.f1, &outlined),
                 ("IoU", pixel.iou, &outlined),
-                ("best F1", pixel.f1_best, &best(pixel.threshold_best)),
+                ("best F1", pixel.f1_best, &best_outline),
             ],
         ),
     ]

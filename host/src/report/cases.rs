@@ -146,8 +146,8 @@ pub(super) fn section(groups: &[Group<Case>], evaluation: &Evaluation) -> Markup
         section {
             h2 { "Cases" }
             p {
-                "Left the image; then what the model sees in it: the warmer the colour, the further "
-                "from the reconstruction, with the regions that count outlined; then, for defects with "
+                "The image; what the model sees in it, the warmer the colour, the further "
+                "from the reconstruction, with the regions that count outlined; and for defects with "
                 "a mask, the true defect inside a green line."
             }
             @for group in groups {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 /// Units of the view box; the page scales them.
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 290.0;
-const LEFT: f64 = 46.0;
+const LEFT: f64 = 58.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 44.0;
