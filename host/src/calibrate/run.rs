@@ -1,9 +1,6 @@
 //! Calibration of a training run: its held-out good images through the integer network.
 
-use std::{
-    fs,
-    path::PathBuf,
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use residua_edge::{
