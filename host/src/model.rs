@@ -18,7 +18,7 @@ use residua_shared::{
     verdict::{Region, Verdict},
 };
 
-use crate::data::Grey;
+use crate::{data::Grey, export, save};
 
 /// The ONNX file's name in a model's folder.
 pub const ONNX: &str = "model.onnx";
@@ -45,10 +45,14 @@ impl Model {
     /// a scale that is not the graph's.
     pub fn open(path: &Path) -> Result<Self> {
         let folder = path.is_dir();
-        let file = if folder { path.join(ONNX) } else { path.to_owned() };
+        let file = if folder {
+            path.join(ONNX)
+        } else {
+            path.to_owned()
+        };
         let onnx = read(&file)?;
-        let manifest = manifest_inside(&onnx)
-            .with_context(|| format!("{}: {REMEDY}", file.display()))?;
+        let manifest =
+            manifest_inside(&onnx).with_context(|| format!("{}: {REMEDY}", file.display()))?;
         if folder {
             let beside = path.join(MANIFEST);
             ensure!(
@@ -217,5 +221,49 @@ impl Inspected {
             map: inspection.map().to_vec(),
             mask,
         })
+    }
+}
+
+/// Writes a model's folder, manifest inside and beside, in place of the one that was there.
+///
+/// The folder is made beside its place and moved there, so that an error (a full disk) or a reader
+/// never meets half a model.
+pub fn save(folder: &Path, onnx: &[u8], manifest: &Manifest) -> Result<()> {
+    let manifest = serde_json::to_string_pretty(manifest).context("the manifest")?;
+    let onnx = export::with_manifest(onnx, &manifest);
+    let (partial, old) = (
+        folder.with_added_extension("partial"),
+        folder.with_added_extension("old"),
+    );
+    let write = || {
+        remove(&partial)?;
+        save::replace(&partial.join(ONNX), &onnx)?;
+        save::replace(&partial.join(MANIFEST), manifest.as_bytes())?;
+        remove(&old)?;
+        if folder.exists() {
+            fs::rename(folder, &old)?;
+        }
+        fs::rename(&partial, folder)?;
+        remove(&old)
+    };
+    let written = write();
+    if written.is_err() {
+        // It takes room on a disk that may be full.
+        let _ = fs::remove_dir_all(&partial);
+    }
+    written.with_context(|| {
+        format!(
+            "{}: the model cannot be written; make room or check the rights, then export again",
+            folder.display()
+        )
+    })
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{}: cannot be removed", folder.display()))
+        }
+        _ => Ok(()),
     }
 }

@@ -37,12 +37,31 @@ impl Args {
 
         say("1/6  Images of good parts, and for the test some defective ones with exact masks")?;
         type_in(&[
-            "synth", "--out", &data, "--family", family.get_name(), "--seed", &self.seed,
+            "synth",
+            "--out",
+            &data,
+            "--family",
+            family.get_name(),
+            "--seed",
+            &self.seed,
         ])?;
-        say("2/6  Training: from good images alone, the network learns to repair what is not good")?;
+        say(
+            "2/6  Training: from good images alone, the network learns to repair what is not good",
+        )?;
         type_in(&[
-            "train", "--data", &data, "--out", &run, "--preset", "edge-small", "--epochs", "40",
-            "--minutes", &self.minutes, "--seed", &self.seed,
+            "train",
+            "--data",
+            &data,
+            "--out",
+            &run,
+            "--preset",
+            "edge-small",
+            "--epochs",
+            "40",
+            "--minutes",
+            &self.minutes,
+            "--seed",
+            &self.seed,
         ])?;
         say("3/6  Calibration: the thresholds, from good images that the network has not seen")?;
         type_in(&["calibrate", &run])?;
@@ -62,8 +81,12 @@ impl Args {
             "The second part has a crack: residua found it, and a gate would now reject the part."
         })?;
         print("Where to look:")?;
-        print(&format!("  {inspected}/  the parts with their defects outlined (…overlay.png), the masks"))?;
-        print(&format!("  {report}  how well it works, in figures, curves and pictures"))?;
+        print(&format!(
+            "  {inspected}/  the parts with their defects outlined (…overlay.png), the masks"
+        ))?;
+        print(&format!(
+            "  {report}  how well it works, in figures, curves and pictures"
+        ))?;
         print(&format!("  {model}/  the model that goes on the board"))?;
         print("Next: the same commands on a folder of your own images; see the README.")?;
         Ok(())
@@ -81,9 +104,9 @@ fn say(text: &str) -> Result<()> {
 }
 
 fn text(path: &Path) -> Result<String> {
-    let text = path.to_str().with_context(|| {
-        format!("{}: not UTF-8; choose another --out", path.display())
-    })?;
+    let text = path
+        .to_str()
+        .with_context(|| format!("{}: not UTF-8; choose another --out", path.display()))?;
     Ok(text.to_owned())
 }
 

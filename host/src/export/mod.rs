@@ -84,7 +84,9 @@ pub fn describe(onnx: &[u8]) -> Result<Description> {
     let value = |values: &[pb::ValueInfoProto], name: &str| {
         let found = values.iter().find(|value| value.name == name).cloned();
         found.with_context(|| {
-            format!("the graph has no {name}: not a residua model; export one with `residua export`")
+            format!(
+                "the graph has no {name}: not a residua model; export one with `residua export`"
+            )
         })
     };
     let input = value(&graph.input, INPUT)?;

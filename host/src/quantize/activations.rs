@@ -218,8 +218,16 @@ impl Activations {
                 return IMAGE_EXPONENT;
             }
             let fitting = smallest_exponent(largest / 255.0);
-            let error = |exponent| channels().map(|c| c.squared_error(f64::from(exponent).exp2())).sum::<f64>();
-            let candidates = if std::env::var("ABL").is_ok_and(|v| v.contains("fit")) { fitting..=fitting } else { fitting - FINER_EXPONENTS..=fitting };
+            let error = |exponent| {
+                channels()
+                    .map(|c| c.squared_error(f64::from(exponent).exp2()))
+                    .sum::<f64>()
+            };
+            let candidates = if std::env::var("ABL").is_ok_and(|v| v.contains("fit")) {
+                fitting..=fitting
+            } else {
+                fitting - FINER_EXPONENTS..=fitting
+            };
             candidates
                 .map(|exponent| (exponent, error(exponent)))
                 .min_by(|a, b| a.1.total_cmp(&b.1))

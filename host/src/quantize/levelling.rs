@@ -13,21 +13,43 @@ pub fn level(folded: &Folded, activations: &Activations) -> (Folded, Activations
         .map(|index| channel_shifts(folded, index, activations.channels(index)))
         .collect();
     let (f, a) = scale(folded, activations, &shifts);
-    if std::env::var("ABL").is_ok_and(|v| v.contains("noexact")) { return (f, a); }
+    if std::env::var("ABL").is_ok_and(|v| v.contains("noexact")) {
+        return (f, a);
+    }
     let last = f.layers.last().unwrap();
-    let sources = match last.source { Source::Image => vec![], Source::Layer(a) => vec![a], Source::Concat(a, b) => vec![a, b] };
-    let mut shifts: Vec<Vec<f64>> = (0..a.hidden()).map(|i| vec![1.0; a.channels(i).len()]).collect();
+    let sources = match last.source {
+        Source::Image => vec![],
+        Source::Layer(a) => vec![a],
+        Source::Concat(a, b) => vec![a, b],
+    };
+    let mut shifts: Vec<Vec<f64>> = (0..a.hidden())
+        .map(|i| vec![1.0; a.channels(i).len()])
+        .collect();
     let mut all = vec![];
     let mut n = 0;
     let head = std::env::var("HEAD").map_or(1.0, |a| a.parse::<f64>().unwrap());
-    for &s in &sources { for (c, ch) in a.channels(s).iter().enumerate() { all.push((s, c, f64::from(last.weight[n]) * 255.0, ch.best_step() * 256.0 * head)); n += 1; } }
+    for &s in &sources {
+        for (c, ch) in a.channels(s).iter().enumerate() {
+            all.push((
+                s,
+                c,
+                f64::from(last.weight[n]) * 255.0,
+                ch.best_step() * 256.0 * head,
+            ));
+            n += 1;
+        }
+    }
     // contributions in grey levels
     let largest = all.iter().map(|x| x.2.abs() * x.3).fold(0.0, f64::max);
     let mut bits = 12;
-    while (largest * f64::from(bits).exp2() / 256.0).ceil() > 127.0 { bits -= 1; }
+    while (largest * f64::from(bits).exp2() / 256.0).ceil() > 127.0 {
+        bits -= 1;
+    }
     for &(s, c, w, clip) in &all {
         let q = (w.abs() * clip * f64::from(bits).exp2() / 256.0).ceil();
-        if q > 0.0 { shifts[s][c] = w.abs() * f64::from(bits - 8).exp2() / q; }
+        if q > 0.0 {
+            shifts[s][c] = w.abs() * f64::from(bits - 8).exp2() / q;
+        }
     }
     scale(&f, &a, &shifts)
 }
@@ -57,7 +79,23 @@ fn scale(folded: &Folded, activations: &Activations, shifts: &[Vec<f64>]) -> (Fo
 fn channel_shifts(folded: &Folded, index: usize, channels: &[Channel]) -> Vec<f64> {
     let _ = reading_weight(folded, index, 0);
     let alpha: f64 = std::env::var("ALPHA").map_or(1.0, |a| a.parse().unwrap());
-    channels.iter().map(|c| if c.largest() > 0.0 { (1.0 / (256.0 * std::env::var("HEAD").map_or(1.0, |a| a.parse::<f64>().unwrap()) * if std::env::var("ABL").is_ok_and(|v| v.contains("max")) { c.largest() / 255.0 * 1.0001 } else { c.best_step() })).powf(alpha) } else { 1.0 }).collect()
+    channels
+        .iter()
+        .map(|c| {
+            if c.largest() > 0.0 {
+                (1.0 / (256.0
+                    * std::env::var("HEAD").map_or(1.0, |a| a.parse::<f64>().unwrap())
+                    * if std::env::var("ABL").is_ok_and(|v| v.contains("max")) {
+                        c.largest() / 255.0 * 1.0001
+                    } else {
+                        c.best_step()
+                    }))
+                .powf(alpha)
+            } else {
+                1.0
+            }
+        })
+        .collect()
 }
 
 /// The largest share that a weight on this channel has of the largest weight of its row.

@@ -118,7 +118,11 @@ impl Quantized {
 /// 4 to 12 fraction bits.
 pub fn quantize(folded: &Folded, activations: &Activations) -> Result<Quantized> {
     check(folded)?;
-    let (folded, activations) = if std::env::var("ABL").is_ok_and(|v| v.contains("nolevel")) { (folded.clone(), activations.clone()) } else { levelling::level(folded, activations) };
+    let (folded, activations) = if std::env::var("ABL").is_ok_and(|v| v.contains("nolevel")) {
+        (folded.clone(), activations.clone())
+    } else {
+        levelling::level(folded, activations)
+    };
     let exponents = activations.exponents(&folded);
     let last = folded.layers.len() - 1;
     let mut layers = Vec::with_capacity(folded.layers.len());
@@ -268,11 +272,15 @@ fn hidden_row(row: impl Fn(i32) -> Row, weights: &[f64], span: i32) -> Result<Ro
         let bound = row.bound();
         SHIFTS.contains(&shift) && bound < 1 << 31 && (shift <= EXACT_SHIFT || bound < 1 << 24)
     };
-    let best = (if std::env::var("ABL").is_ok_and(|v| v.contains("noclip")) { [fitting, fitting] } else { [fitting, fitting - 1] })
-        .map(&row)
-        .into_iter()
-        .filter(allowed)
-        .min_by(|a, b| a.error.total_cmp(&b.error));
+    let best = (if std::env::var("ABL").is_ok_and(|v| v.contains("noclip")) {
+        [fitting, fitting]
+    } else {
+        [fitting, fitting - 1]
+    })
+    .map(&row)
+    .into_iter()
+    .filter(allowed)
+    .min_by(|a, b| a.error.total_cmp(&b.error));
     if let Some(best) = best {
         return Ok(best);
     }
@@ -296,19 +304,23 @@ fn last_row(row: impl Fn(i32) -> Row, weights: &[f64], input: i32) -> Result<Row
         u8::try_from(bits(row.exponent)).is_ok_and(|bits| FRACTION_BITS.contains(&bits))
             && row.bound() < 1 << 31
     };
-    (if std::env::var("ABL").is_ok_and(|v| v.contains("noclip")) { [fitting, fitting] } else { [fitting, fitting - 1] })
-        .map(row)
-        .into_iter()
-        .filter(allowed)
-        .min_by(|a, b| a.error.total_cmp(&b.error))
-        .with_context(|| {
-            format!(
-                "the reconstruction would have {} fraction bits, but needs {} to {most}: its \
+    (if std::env::var("ABL").is_ok_and(|v| v.contains("noclip")) {
+        [fitting, fitting]
+    } else {
+        [fitting, fitting - 1]
+    })
+    .map(row)
+    .into_iter()
+    .filter(allowed)
+    .min_by(|a, b| a.error.total_cmp(&b.error))
+    .with_context(|| {
+        format!(
+            "the reconstruction would have {} fraction bits, but needs {} to {most}: its \
                  weights are too large for its input's range; train longer or with another seed",
-                bits(fitting),
-                FRACTION_BITS.start(),
-            )
-        })
+            bits(fitting),
+            FRACTION_BITS.start(),
+        )
+    })
 }
 
 /// The smallest exponent at which no weight exceeds [`MAX_WEIGHT`], or `None` where all are 0.

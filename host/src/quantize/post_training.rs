@@ -18,7 +18,9 @@ pub const SAMPLE: usize = 16;
 ///
 /// Errors where the run or its images cannot be used, and as [`quantize`].
 pub fn post_training(run: &RunFolder, input: Size) -> Result<Quantized> {
-    let split = run.dataset(Some(input))?.split(run.config().data.split_seed)?;
+    let split = run
+        .dataset(Some(input))?
+        .split(run.config().data.split_seed)?;
     let sample = data::load_all(&split.train[..split.train.len().min(SAMPLE)])?;
     let net = run.best(&Device::Cpu)?;
     let folded = net.fold()?;

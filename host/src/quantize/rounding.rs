@@ -32,11 +32,20 @@ impl Row {
         let (mut error, mut drift) = (0.0, 0.0);
         for (kernel, moments) in weights.chunks_exact(taps).zip(inputs) {
             let scaled: Vec<f64> = kernel.iter().map(|w| w / step).collect();
-            let kernel = if std::env::var("ABL").is_ok_and(|v| v.contains("noround")) { scaled.iter().map(|w| w.round_ties_even().clamp(-127.0, 127.0) as i8).collect() } else { round_kernel(&scaled) };
+            let kernel = if std::env::var("ABL").is_ok_and(|v| v.contains("noround")) {
+                scaled
+                    .iter()
+                    .map(|w| w.round_ties_even().clamp(-127.0, 127.0) as i8)
+                    .collect()
+            } else {
+                round_kernel(&scaled)
+            };
             for (rounded, exact) in kernel.iter().zip(&scaled) {
                 let difference = (f64::from(*rounded) - exact) * step;
                 error += difference * difference * moments.square;
-                if !std::env::var("ABL").is_ok_and(|v| v.contains("nobias")) { drift += difference * moments.mean; }
+                if !std::env::var("ABL").is_ok_and(|v| v.contains("nobias")) {
+                    drift += difference * moments.mean;
+                }
             }
             rounded.extend(kernel);
         }

@@ -50,7 +50,9 @@ impl Adam {
     ) -> Result<Self> {
         let moment = |name: &str, which: &str, like: &Var| -> Result<Tensor> {
             let key = format!("{name}.{which}");
-            let tensor = state.get(&key).with_context(|| format!("{key} is missing"))?;
+            let tensor = state
+                .get(&key)
+                .with_context(|| format!("{key} is missing"))?;
             anyhow::ensure!(
                 tensor.shape() == like.shape(),
                 "{key} has shape {:?}, not {:?}",
@@ -103,11 +105,12 @@ impl Adam {
             // Else every step would keep the graph of the one before alive.
             let gradient = gradient.detach();
             parameter.mean = ((&parameter.mean * BETA1)? + (&gradient * (1.0 - BETA1))?)?;
-            parameter.square =
-                ((&parameter.square * BETA2)? + (gradient.sqr()? * (1.0 - BETA2))?)?;
+            parameter.square = ((&parameter.square * BETA2)? + (gradient.sqr()? * (1.0 - BETA2))?)?;
             let spread = ((parameter.square.sqrt()? / square_correction)? + EPSILON)?;
             let change = ((&parameter.mean / spread)? * (learning_rate / mean_correction))?;
-            parameter.value.set(&(parameter.value.as_tensor() - change)?)?;
+            parameter
+                .value
+                .set(&(parameter.value.as_tensor() - change)?)?;
         }
         Ok(())
     }

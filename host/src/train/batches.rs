@@ -52,9 +52,8 @@ impl Batch<Raw> {
     /// The same batch as tensors.
     pub fn to_device(self, device: &Device) -> Result<Batch<Tensor>> {
         let crops = self.crops;
-        let tensor = |raw: Raw| {
-            Tensor::from_vec(raw.values, (crops, 1, raw.height, raw.width), device)
-        };
+        let tensor =
+            |raw: Raw| Tensor::from_vec(raw.values, (crops, 1, raw.height, raw.width), device);
         Ok(Batch {
             input: tensor(self.input)?,
             target: tensor(self.target)?,
@@ -181,7 +180,10 @@ impl Batches {
         };
         for row in image.pixels.chunks_exact(width).skip(top).take(self.height) {
             let crop = &row[left..left + self.width];
-            values.extend(crop.iter().map(|&grey| (f32::from(grey) / 255.0 * gain).min(1.0)));
+            values.extend(
+                crop.iter()
+                    .map(|&grey| (f32::from(grey) / 255.0 * gain).min(1.0)),
+            );
         }
     }
 }
@@ -232,7 +234,9 @@ mod tests {
         let size = Size::new(40, 24).unwrap();
         let images = (0..3_usize).map(|image| Grey {
             size,
-            pixels: (0..size.area()).map(|i| (i * 7 + image * 31) as u8).collect(),
+            pixels: (0..size.area())
+                .map(|i| (i * 7 + image * 31) as u8)
+                .collect(),
         });
         Batches {
             images: images.collect(),

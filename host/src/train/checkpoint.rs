@@ -99,10 +99,15 @@ impl<'a> Files<'a> {
         ];
         let entries = fs::read_dir(self.folder).with_context(|| damaged(self.folder))?;
         for path in entries.flatten().map(|entry| entry.path()) {
-            let ours = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
-                name.ends_with(".safetensors")
-                    && [BEST, LAST, OPTIMIZER].iter().any(|kind| name.starts_with(kind))
-            });
+            let ours = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| {
+                    name.ends_with(".safetensors")
+                        && [BEST, LAST, OPTIMIZER]
+                            .iter()
+                            .any(|kind| name.starts_with(kind))
+                });
             if ours && !named.contains(&path) {
                 fs::remove_file(&path).with_context(|| damaged(&path))?;
             }
@@ -112,9 +117,14 @@ impl<'a> Files<'a> {
 }
 
 fn damaged(file: &Path) -> String {
-    format!("{}: cannot be used; restore it or train again", file.display())
+    format!(
+        "{}: cannot be used; restore it or train again",
+        file.display()
+    )
 }
 
 fn save(file: &Path, tensors: &HashMap<String, Tensor>) -> Result<()> {
-    replace_by(file, |partial| Ok(candle_core::safetensors::save(tensors, partial)?))
+    replace_by(file, |partial| {
+        Ok(candle_core::safetensors::save(tensors, partial)?)
+    })
 }

@@ -41,9 +41,7 @@ fn draw_into(log: &[Metrics], svg: &mut String) -> Result<(), Box<dyn std::error
         chart
             .draw_series(LineSeries::new(points, color.stroke_width(2)))?
             .label(name)
-            .legend(move |(x, y)| {
-                PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2))
-            });
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
         Ok::<_, Box<dyn std::error::Error>>(())
     };
     line("training", TRAINED, |m| m.loss)?;

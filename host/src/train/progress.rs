@@ -85,8 +85,9 @@ impl Progress {
         let elapsed = self.start.elapsed();
         let all = f64::from(self.epochs - self.first_epoch) * self.steps as f64;
         let by_steps = elapsed.mul_f64(((all - done) / done).max(0.0));
-        self.budget
-            .map_or(by_steps, |budget| by_steps.min(budget.saturating_sub(elapsed)))
+        self.budget.map_or(by_steps, |budget| {
+            by_steps.min(budget.saturating_sub(elapsed))
+        })
     }
 
     /// An epoch is on disk.
@@ -103,7 +104,11 @@ impl Progress {
             metrics.images_per_second,
             metrics.loss,
             metrics.held_out_loss,
-            if state.kept_epoch == metrics.epoch { " (kept)" } else { "" },
+            if state.kept_epoch == metrics.epoch {
+                " (kept)"
+            } else {
+                ""
+            },
             HumanDuration(self.left(done)),
         );
     }
