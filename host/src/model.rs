@@ -116,7 +116,7 @@ impl Model {
             }
             EngineKind::Reference => Engine::Reference {
                 scratch: vec![0; net.scratch_len()],
-                net,
+                net: Box::new(net),
             },
         };
         Ok(Inspector {
@@ -161,7 +161,7 @@ pub struct Inspector<'m> {
 
 enum Engine<'m> {
     Tract(Box<inspector::Inspector<Tract>>),
-    Reference { net: Net<'m>, scratch: Vec<u8> },
+    Reference { net: Box<Net<'m>>, scratch: Vec<u8> },
 }
 
 impl Inspector<'_> {
@@ -192,7 +192,7 @@ impl Inspector<'_> {
         match &mut self.engine {
             Engine::Tract(inspector) => take(inspector.inspect(frame, buffers)?),
             Engine::Reference { net, scratch } => {
-                let engine = Reference::new(net.clone(), input, scratch)?;
+                let engine = Reference::new(Net::clone(net), input, scratch)?;
                 take(inspector::Inspector::new(engine, rule)?.inspect(frame, buffers)?)
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use residua_edge::{
     engine::tract::Tract,
     inspector::{Inspector, Storage},
@@ -50,7 +50,9 @@ pub struct Calibrated {
 /// Errors where the run, its images or an option cannot be used, or the file cannot be written.
 pub fn calibrate_run(run: &RunFolder, options: &Options, size: Option<Size>) -> Result<Calibrated> {
     options.check()?;
-    let (good, input) = held_out(run, size)?;
+    let dataset = run.dataset(size)?;
+    let input = dataset.size;
+    let good = data::load_all(&dataset.split(run.config().data.split_seed)?.calibration)?;
     let network = quantize::post_training(run, input)?;
     let scale = MapScale::new(network.fraction_bits, options.box_size)
         .with_context(|| format!("--box {}", options.box_size))?;
@@ -63,7 +65,7 @@ pub fn calibrate_run(run: &RunFolder, options: &Options, size: Option<Size>) -> 
         ..
     } = calibrate(&maps, input, scale, options)?;
     let calibrated = Calibrated {
-        digest: export::digest(&onnx)?,
+        digest: residua_shared::onnx::digest(&onnx)?,
         input,
         rule,
         calibration,
@@ -96,32 +98,6 @@ impl Calibrated {
 
 fn file(run: &RunFolder) -> PathBuf {
     run.path().join(FILE)
-}
-
-/// The good images that the run set aside for calibration, and their size.
-fn held_out(run: &RunFolder, size: Option<Size>) -> Result<(Vec<Grey>, Size)> {
-    let config = &run.config().data;
-    let patch = match config.layout {
-        data::Layout::Rsdds => size.or(config.patch),
-        _ => None,
-    };
-    let dataset = data::open(&config.folder, Some(config.layout), patch)?;
-    ensure!(
-        dataset.digest() == config.digest,
-        "{}: the images are not those that {} was trained on; restore them or train again",
-        config.folder.display(),
-        run.path().display()
-    );
-    if let Some(size) = size {
-        ensure!(
-            size == dataset.size,
-            "--size {size}: the images of {} are {}, and only rsdds images are cut; leave it out",
-            config.folder.display(),
-            dataset.size
-        );
-    }
-    let samples = dataset.split(config.split_seed)?.calibration;
-    Ok((data::load_all(&samples)?, dataset.size))
 }
 
 /// The anomaly maps of `images`, all of size `input`, by the path of the device.

@@ -1,12 +1,10 @@
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use residua_shared::{frame::Size, rule::Comparison};
 
+use super::print;
 use crate::{
     calibrate::{self, Options},
     data,
@@ -63,10 +61,7 @@ impl Args {
         for warning in &calibrated.warnings {
             eprintln!("warning: {warning}");
         }
-        let mut out = io::stdout().lock();
-        writeln!(out, "{}", calibrated.words())
-            .and_then(|()| out.flush())
-            .context("standard output: cannot print the thresholds")?;
+        print(&calibrated.words().to_string())?;
         eprintln!(
             "written to {}; next: residua export {} --out MODEL",
             run.path().join(calibrate::FILE).display(),

@@ -1,12 +1,10 @@
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::print;
 use crate::{
     data::Layout,
     eval::{self, Choice, Figures},
@@ -85,10 +83,7 @@ impl Args {
         } else {
             eval::text(&evaluation.figures, &engine)
         };
-        let mut out = io::stdout().lock();
-        writeln!(out, "{text}")
-            .and_then(|()| out.flush())
-            .context("standard output: cannot print the figures")
+        print(&text)
     }
 }
 

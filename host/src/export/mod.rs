@@ -3,15 +3,12 @@
 //!
 //! The file carries the manifest in its metadata. Equal networks give equal bytes.
 
-mod digest;
 mod graph;
 
 use anyhow::{Context, Result, bail, ensure};
 use prost::Message;
 use residua_shared::{frame::Size, manifest::METADATA_KEY};
 use tract_onnx::pb;
-
-pub use digest::digest;
 
 use crate::quantize::Quantized;
 

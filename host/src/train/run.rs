@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     adam::Adam,
-    checkpoint::{self, Files},
+    checkpoint::Files,
     curve,
     options::{Objective, Schedule},
 };
@@ -28,6 +28,7 @@ use crate::{
         autoencoder::Autoencoder,
         config::{Config, Preset},
     },
+    save,
 };
 
 const CONFIG: &str = "config.toml";
@@ -268,7 +269,7 @@ impl RunFolder {
 
     pub(super) fn set_config(&mut self, config: RunConfig) -> Result<()> {
         let text = toml::to_string(&config).context("the run's configuration")?;
-        checkpoint::replace(&self.path.join(CONFIG), text.as_bytes())?;
+        save::replace(&self.path.join(CONFIG), text.as_bytes())?;
         self.config = config;
         Ok(())
     }
@@ -300,11 +301,11 @@ impl RunFolder {
         }
         let files = Files::new(&self.path);
         files.write(net, adam, state)?;
-        checkpoint::replace(&self.path.join(METRICS), &text)?;
-        checkpoint::replace(&self.path.join(STATE), &serde_json::to_vec_pretty(&state)?)?;
+        save::replace(&self.path.join(METRICS), &text)?;
+        save::replace(&self.path.join(STATE), &serde_json::to_vec_pretty(&state)?)?;
         self.state = state;
         files.remove_all_but(state)?;
-        checkpoint::replace(&self.path.join(CURVE), curve::draw(&log)?.as_bytes())
+        save::replace(&self.path.join(CURVE), curve::draw(&log)?.as_bytes())
     }
 
     fn files(&self) -> Files<'_> {
