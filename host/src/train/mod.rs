@@ -1,7 +1,7 @@
 //! Training: good images in, a run folder out, from which any later step (and a resumed training)
 //! goes on.
 
-mod adam;
+pub mod adam;
 mod batches;
 mod checkpoint;
 mod curve;
