@@ -6,7 +6,6 @@ pub mod tract;
 
 use core::fmt;
 
-use heapless::String;
 use residua_shared::{
     buffer::BufferError,
     frame::{Frame, Size},
@@ -74,8 +73,9 @@ pub enum EngineError {
     Onnx(OnnxError),
     /// The network was refused.
     Net(NetError),
-    /// The runtime behind the engine failed; its message, as far as it fits.
-    Runtime(String<256>),
+    /// The runtime behind the engine failed; its message, on one line.
+    #[cfg(feature = "std")]
+    Runtime(std::string::String),
 }
 
 impl fmt::Display for EngineError {
@@ -93,6 +93,7 @@ impl fmt::Display for EngineError {
             Self::Buffer(error) => error.fmt(f),
             Self::Onnx(error) => error.fmt(f),
             Self::Net(error) => error.fmt(f),
+            #[cfg(feature = "std")]
             Self::Runtime(message) => write!(f, "runtime: {message}; export the model again"),
         }
     }

@@ -8,7 +8,7 @@ use residua_shared::{
 
 /// The box filter: takes residual rows from the top, gives map rows `box_size / 2` rows later.
 ///
-/// At the borders the outermost pixels are repeated, as in the reference. Residuals must be within
+/// A box counts as far as it lies in the image, as in the reference. Residuals must be within
 /// ±(255 << `fraction_bits`); the map of others is unspecified.
 #[derive(Debug)]
 pub struct BoxFilter<'b> {
@@ -19,10 +19,10 @@ pub struct BoxFilter<'b> {
     ring: &'b mut [u32],
     /// The sum over the box's rows, one a column: the current map row.
     sums: &'b mut [u32],
-    /// Rows pushed of this image, those repeated below it included.
-    rows: usize,
-    /// Map rows still due once the image's last row is in.
-    due: usize,
+    /// Residual rows pushed of this image.
+    pushed: usize,
+    /// Map rows given of this image.
+    given: usize,
 }
 
 impl<'b> BoxFilter<'b> {
@@ -42,14 +42,15 @@ impl<'b> BoxFilter<'b> {
         let needed = Self::len_for(width, scale.box_size());
         BufferError::at_least("filter", buffer.len(), needed)?;
         let (sums, ring) = buffer[..needed].split_at_mut(width);
+        sums.fill(0);
         Ok(Self {
             comparison,
             radius: scale.box_size() / 2,
             width,
             ring,
             sums,
-            rows: 0,
-            due: 0,
+            pushed: 0,
+            given: 0,
         })
     }
 
@@ -57,94 +58,58 @@ impl<'b> BoxFilter<'b> {
     pub fn push(&mut self, residual: &[i32]) -> Result<Option<&[u32]>, BufferError> {
         BufferError::exact("residual", residual.len(), self.width)?;
         self.leave();
-        let slot = self.slot(self.rows);
-        let row = &mut self.ring[slot * self.width..][..self.width];
+        let row = &mut self.ring[self.pushed % (2 * self.radius + 1) * self.width..][..self.width];
         sum_horizontally(residual, self.comparison, self.radius, row);
-        self.enter(slot);
-        let complete = self.rows > self.radius;
-        self.due += usize::from(!complete);
-        Ok(complete.then_some(&*self.sums))
+        for (sum, &value) in self.sums.iter_mut().zip(&*row) {
+            *sum = sum.wrapping_add(value);
+        }
+        self.pushed += 1;
+        if self.pushed <= self.radius {
+            return Ok(None);
+        }
+        self.given += 1;
+        Ok(Some(self.sums))
     }
 
     /// After the last row: gives the map rows still due, one a call, then `None`; the filter is
     /// then ready for the next image.
     pub fn finish(&mut self) -> Option<&[u32]> {
-        if self.due == 0 {
-            self.rows = 0;
+        if self.given == self.pushed {
+            self.sums.fill(0);
+            (self.pushed, self.given) = (0, 0);
             return None;
         }
-        // Fewer rows than half a box: repeat the last one until the first map row is complete.
-        while !self.repeat() {}
-        self.due -= 1;
+        self.leave();
+        self.given += 1;
         Some(self.sums)
     }
 
-    /// Repeats the image's last row; whether that completes a map row.
-    fn repeat(&mut self) -> bool {
-        self.leave();
-        let (last, slot) = (self.slot(self.rows - 1), self.slot(self.rows));
-        let last = last * self.width;
-        self.ring
-            .copy_within(last..last + self.width, slot * self.width);
-        self.enter(slot);
-        self.rows > self.radius
-    }
-
-    /// Takes the row that leaves the box out of the sums. While the box still hangs over the top
-    /// border that is the first row, which stands for those above it.
+    /// Takes the row that the box around the next map row has left behind out of the sums.
     fn leave(&mut self) {
-        if self.rows <= self.radius {
+        let Some(oldest) = self.given.checked_sub(self.radius + 1) else {
             return;
-        }
-        let oldest = self.rows.saturating_sub(self.box_size());
-        let row = &self.ring[self.slot(oldest) * self.width..][..self.width];
+        };
+        let row = &self.ring[oldest % (2 * self.radius + 1) * self.width..][..self.width];
         for (sum, &value) in self.sums.iter_mut().zip(row) {
             *sum = sum.wrapping_sub(value);
         }
-    }
-
-    /// Adds the newest row to the sums; the first one as often as it is repeated above.
-    fn enter(&mut self, slot: usize) {
-        let row = &self.ring[slot * self.width..][..self.width];
-        if self.rows == 0 {
-            let times = self.radius as u32 + 1;
-            for (sum, &value) in self.sums.iter_mut().zip(row) {
-                *sum = value.wrapping_mul(times);
-            }
-        } else {
-            for (sum, &value) in self.sums.iter_mut().zip(row) {
-                *sum = sum.wrapping_add(value);
-            }
-        }
-        self.rows += 1;
-    }
-
-    fn slot(&self, row: usize) -> usize {
-        row % self.box_size()
-    }
-
-    fn box_size(&self) -> usize {
-        2 * self.radius + 1
     }
 }
 
 /// The sum of the anomalies from `radius` pixels before to `radius` after each pixel of a row.
 fn sum_horizontally(residual: &[i32], comparison: Comparison, radius: usize, sums: &mut [u32]) {
-    let Some(last) = residual.len().checked_sub(1) else {
-        return;
+    let anomaly = |x: Option<usize>| {
+        let residual = x.and_then(|x| residual.get(x));
+        residual.map_or(0, |&residual| comparison.of(residual))
     };
-    let anomaly = |x: usize| comparison.of(residual[x.min(last)]);
     let mut sum = 0_u32;
-    for x in 0..=radius {
-        sum = sum.wrapping_add(anomaly(x));
-    }
-    // The first pixel stands for those before it.
-    if radius > 0 {
-        sum = sum.wrapping_add(anomaly(0).wrapping_mul(radius as u32));
+    for x in 0..radius {
+        sum = sum.wrapping_add(anomaly(Some(x)));
     }
     for (x, out) in sums.iter_mut().enumerate() {
+        let left = x.checked_sub(radius + 1);
+        sum = sum.wrapping_add(anomaly(Some(x + radius)));
+        sum = sum.wrapping_sub(anomaly(left));
         *out = sum;
-        let (enters, leaves) = (anomaly(x + radius + 1), anomaly(x.saturating_sub(radius)));
-        sum = sum.wrapping_add(enters).wrapping_sub(leaves);
     }
 }

@@ -4,7 +4,9 @@
 //! threshold comes from the tail of good images' scores for a stated false-alarm rate.
 
 mod binomial;
+mod run;
 mod tail;
+mod words;
 
 use anyhow::{Context, Result, ensure};
 use residua_shared::{
@@ -14,6 +16,7 @@ use residua_shared::{
 };
 
 pub use binomial::upper_bound;
+pub use run::{Calibrated, FILE, calibrate_run};
 pub use tail::{Gumbel, Tail, exceeded_by, tail_threshold};
 
 use crate::eval::image_score;

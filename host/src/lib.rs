@@ -13,5 +13,6 @@ pub mod model;
 pub mod net;
 pub mod quantize;
 pub mod report;
+pub mod save;
 pub mod synth;
 pub mod train;

@@ -1,1 +1,269 @@
+//! Exported models: opening, checking and running them.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use residua_edge::{
+    engine::{reference::Reference, tract::Tract},
+    inspector::{self, Inspection, Storage},
+};
+use residua_shared::{
+    frame::Frame,
+    manifest::Manifest,
+    net::Net,
+    onnx,
+    verdict::{Region, Verdict},
+};
+
+use crate::{data::Grey, export, save};
+
+/// The ONNX file's name in a model's folder.
+pub const ONNX: &str = "model.onnx";
+/// The manifest's name in a model's folder.
+pub const MANIFEST: &str = "manifest.json";
+
+/// What every message about a damaged model ends with.
+const REMEDY: &str = "copy or export the model again";
+
+/// An exported model whose parts were checked against each other.
+#[derive(Clone, Debug)]
+pub struct Model {
+    file: PathBuf,
+    onnx: Vec<u8>,
+    manifest: Manifest,
+}
+
+impl Model {
+    /// Opens the model at `path`: a folder with [`ONNX`] and [`MANIFEST`], or the ONNX file alone,
+    /// which carries the same manifest inside.
+    ///
+    /// Errors name the file and what is wrong with it: not there, not ONNX, no manifest, one that
+    /// differs from that inside, an unknown version, a digest that is not the file's, a shape or
+    /// a scale that is not the graph's.
+    pub fn open(path: &Path) -> Result<Self> {
+        let folder = path.is_dir();
+        let file = if folder {
+            path.join(ONNX)
+        } else {
+            path.to_owned()
+        };
+        let onnx = read(&file)?;
+        let manifest =
+            manifest_inside(&onnx).with_context(|| format!("{}: {REMEDY}", file.display()))?;
+        if folder {
+            let beside = path.join(MANIFEST);
+            ensure!(
+                read(&beside)? == manifest,
+                "{}: not the manifest that is inside {ONNX}; {REMEDY}",
+                beside.display()
+            );
+        }
+        let manifest: Manifest = serde_json::from_slice(manifest)
+            .with_context(|| format!("{}: manifest: {REMEDY}", file.display()))?;
+        let model = Self {
+            onnx,
+            manifest,
+            file,
+        };
+        model
+            .check()
+            .with_context(|| format!("{}: manifest", model.file.display()))?;
+        Ok(model)
+    }
+
+    fn check(&self) -> Result<()> {
+        let manifest = &self.manifest;
+        manifest.check()?;
+        manifest.check_digest(onnx::digest(&self.onnx)?)?;
+        let graph = self.net()?.graph();
+        ensure!(
+            graph == manifest.graph,
+            "graph: the manifest states {} but the ONNX file has {graph}; {REMEDY}",
+            manifest.graph
+        );
+        Ok(())
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The ONNX file's bytes.
+    pub fn onnx(&self) -> &[u8] {
+        &self.onnx
+    }
+
+    /// The integer network in the file.
+    pub fn net(&self) -> Result<Net<'_>> {
+        let bits = self.manifest.rule.scale().fraction_bits();
+        Ok(onnx::read(&self.onnx, bits)?)
+    }
+
+    /// Makes the model ready to inspect images.
+    pub fn inspector(&self, kind: EngineKind) -> Result<Inspector<'_>> {
+        let Manifest { input, rule, .. } = self.manifest;
+        let net = self.net()?;
+        let engine = match kind {
+            EngineKind::Tract => {
+                let bits = rule.scale().fraction_bits();
+                let engine = Tract::new(&self.onnx, input, bits)
+                    .with_context(|| self.file.display().to_string())?;
+                Engine::Tract(Box::new(inspector::Inspector::new(engine, rule)?))
+            }
+            EngineKind::Reference => Engine::Reference {
+                scratch: vec![0; net.scratch_len()],
+                net: Box::new(net),
+            },
+        };
+        Ok(Inspector {
+            engine,
+            model: self,
+            storage: Storage::new(input, rule),
+        })
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).with_context(|| {
+        format!(
+            "{}: cannot be read; give a model that `residua export` made",
+            file.display()
+        )
+    })
+}
+
+fn manifest_inside(file: &[u8]) -> Result<&[u8]> {
+    match onnx::manifest(file)? {
+        Some(manifest) => Ok(manifest),
+        None => bail!("there is no residua manifest in its metadata"),
+    }
+}
+
+/// What runs the network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum EngineKind {
+    /// tract, on the ONNX file as it is.
+    Tract,
+    /// The scalar reference: slow, and the judge of the others.
+    Reference,
+}
+
+/// A model ready to inspect images one after the other.
+pub struct Inspector<'m> {
+    model: &'m Model,
+    engine: Engine<'m>,
+    storage: Storage,
+}
+
+enum Engine<'m> {
+    Tract(Box<inspector::Inspector<Tract>>),
+    Reference { net: Box<Net<'m>>, scratch: Vec<u8> },
+}
+
+impl Inspector<'_> {
+    /// Inspects one image; errors where it has not the model's size, naming both.
+    pub fn inspect(&mut self, image: &Grey) -> Result<Inspected> {
+        self.with(image, |inspection| Inspected::new(&inspection))
+    }
+
+    /// The reconstruction of one image, in grey levels times 2^fraction bits.
+    pub fn reconstruct(&mut self, image: &Grey) -> Result<Vec<i32>> {
+        self.with(image, |inspection| Ok(inspection.reconstruction().to_vec()))
+    }
+
+    fn with<T>(
+        &mut self,
+        image: &Grey,
+        take: impl FnOnce(Inspection<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let Manifest { input, rule, .. } = self.model.manifest;
+        ensure!(
+            image.size == input,
+            "the image is {} but the model takes {input}; give images of this size, or train and \
+             export a model for the others",
+            image.size
+        );
+        let frame = Frame::new(image.size, &image.pixels)?;
+        let buffers = &mut self.storage.buffers();
+        match &mut self.engine {
+            Engine::Tract(inspector) => take(inspector.inspect(frame, buffers)?),
+            Engine::Reference { net, scratch } => {
+                let engine = Reference::new(Net::clone(net), input, scratch)?;
+                take(inspector::Inspector::new(engine, rule)?.inspect(frame, buffers)?)
+            }
+        }
+    }
+}
+
+/// What was found in an image.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Inspected {
+    pub verdict: Verdict,
+    /// The regions that count.
+    pub regions: Vec<Region>,
+    /// The anomaly map, row by row, in steps of the rule's scale.
+    pub map: Vec<u32>,
+    /// 255 in the regions that count, else 0.
+    pub mask: Vec<u8>,
+}
+
+impl Inspected {
+    fn new(inspection: &Inspection<'_>) -> Result<Self> {
+        let mut mask = vec![0; inspection.size().area()];
+        inspection.write_mask(&mut mask)?;
+        Ok(Self {
+            verdict: inspection.verdict(),
+            regions: inspection.regions().collect(),
+            map: inspection.map().to_vec(),
+            mask,
+        })
+    }
+}
+
+/// Writes a model's folder, manifest inside and beside, in place of the one that was there.
+///
+/// The folder is made beside its place and moved there, so that an error (a full disk) or a reader
+/// never meets half a model.
+pub fn save(folder: &Path, onnx: &[u8], manifest: &Manifest) -> Result<()> {
+    let manifest = serde_json::to_string_pretty(manifest).context("the manifest")?;
+    let onnx = export::with_manifest(onnx, &manifest);
+    let (partial, old) = (
+        folder.with_added_extension("partial"),
+        folder.with_added_extension("old"),
+    );
+    let write = || {
+        remove(&partial)?;
+        save::replace(&partial.join(ONNX), &onnx)?;
+        save::replace(&partial.join(MANIFEST), manifest.as_bytes())?;
+        remove(&old)?;
+        if folder.exists() {
+            fs::rename(folder, &old)?;
+        }
+        fs::rename(&partial, folder)?;
+        remove(&old)
+    };
+    let written = write();
+    if written.is_err() {
+        // It takes room on a disk that may be full.
+        let _ = fs::remove_dir_all(&partial);
+    }
+    written.with_context(|| {
+        format!(
+            "{}: the model cannot be written; make room or check the rights, then export again",
+            folder.display()
+        )
+    })
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{}: cannot be removed", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}

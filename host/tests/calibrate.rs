@@ -3,10 +3,10 @@
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use residua_host::{
-    calibrate::{Gumbel, Options, calibrate, exceeded_by, tail_threshold, upper_bound},
+    calibrate::{Calibrated, Gumbel, Options, calibrate, exceeded_by, tail_threshold, upper_bound},
     eval::image_score,
 };
-use residua_shared::{frame::Size, rule::MapScale};
+use residua_shared::{frame::Size, manifest::Digest, rule::MapScale};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -244,4 +244,44 @@ fn bad_requests_are_refused_by_name() {
     assert!(none.to_string().contains("no good images"), "{none}");
     let short = calibrate(&[vec![1; 5]], size(), scale(), &base).unwrap_err();
     assert!(short.to_string().contains("5 values"), "{short}");
+}
+
+fn calibrated() -> Calibrated {
+    let found = calibrate(&noise_maps(48, 5), size(), scale(), &Options::default()).unwrap();
+    Calibrated {
+        digest: Digest([0xc4; 32]),
+        input: size(),
+        rule: found.rule,
+        calibration: found.calibration,
+        warnings: found.warnings,
+    }
+}
+
+#[test]
+fn the_file_holds_all_of_it() {
+    let calibrated = calibrated();
+    let text = toml::to_string(&calibrated).unwrap();
+    assert_eq!(toml::from_str::<Calibrated>(&text).unwrap(), calibrated);
+    let stranger = format!("colour = 3\n{text}");
+    let refused = toml::from_str::<Calibrated>(&stranger).unwrap_err();
+    assert!(refused.message().contains("colour"), "{refused}");
+}
+
+#[test]
+fn the_words_give_grey_levels_and_what_the_sample_can_say() {
+    let calibrated = calibrated();
+    let words = calibrated.words();
+    for expected in [
+        format!(
+            "{:.3} grey levels",
+            calibrated.rule.image_threshold().grey()
+        ),
+        "at least 4 pixels".into(),
+        "48 good images".into(),
+        "about 1 in 1000".into(),
+        "6.1 in 100".into(),
+        "Gumbel".into(),
+    ] {
+        assert!(words.contains(&expected), "{expected}: {words}");
+    }
 }

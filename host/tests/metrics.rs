@@ -74,6 +74,7 @@ struct PixelExpected {
     auroc: Option<f64>,
     ap: Option<f64>,
     f1: Option<f64>,
+    /// Of one threshold on every pixel.
     f1_best: Option<f64>,
     iou: Option<f64>,
     aupro: Option<f64>,
@@ -267,7 +268,15 @@ fn evaluations_of_maps_are_those_of_scikit_learn_and_scipy() {
         near(pixel.auroc, case.pixel.auroc, "pixel AUROC");
         near(pixel.ap, case.pixel.ap, "pixel AP");
         near(pixel.f1, case.pixel.f1, "pixel F1");
-        near(pixel.f1_best, case.pixel.f1_best, "pixel best F1");
+        let plain = evaluation.pixel_scores.best_f1().map(|best| best.f1);
+        near(plain, case.pixel.f1_best, "pixel best F1 of one threshold");
+        let best = case
+            .pixel
+            .f1_best
+            .into_iter()
+            .chain(case.pixel.f1)
+            .reduce(f64::max);
+        near(pixel.f1_best, best, "pixel best F1");
         near(pixel.iou, case.pixel.iou, "IoU");
         near(pixel.aupro, case.pixel.aupro, "AUPRO");
         let region = evaluation.figures.region;

@@ -2,7 +2,7 @@
 //! integer network, and the scalar reference of the whole inspection path against which every
 //! other implementation is checked.
 //!
-//! The way of the data, one module an arrow, in [`reference`] here and under the same names in
+//! The way of the data, one module an arrow, in [`mod@reference`] here and under the same names in
 //! `residua-edge`:
 //!
 //! ```text

@@ -24,11 +24,13 @@ pub const MAX_KERNEL: usize = 11;
 pub const MAX_SHIFT: u32 = 31;
 
 /// Up to this shift an accumulator that an f32 cannot hold exactly (2^24 and above) saturates
-/// anyway, so that runtimes which requantize in f32 agree.
+/// anyway. Above it such accumulators are refused: onnxruntime requantizes in f32, and so does tract
+/// where the shifts of a layer differ.
 pub const MAX_SATURATING_SHIFT: u32 = 16;
 
-/// Accumulators stay below this in magnitude: half of what an i32 holds, so that rounding by
-/// adding half a step first, as some runtimes do, cannot overflow either.
+/// Accumulators stay below this in magnitude. An i32 alone would allow twice as much, but where
+/// all shifts of a layer are equal, tract 0.23 rounds by adding half a step in i32, which wraps
+/// from 2^31 - 2^(shift - 1) on: it then yields 0 instead of 255.
 pub const MAX_ACCUMULATOR: i64 = 1 << 30;
 
 /// Where a layer reads from.
@@ -526,3 +528,233 @@ impl fmt::Display for NetError {
 }
 
 impl core::error::Error for NetError {}
+
+#[cfg(test)]
+mod tests {
+    use std::{string::ToString, vec};
+
+    use super::*;
+
+    const SCALES: [u8; 16] = {
+        // 2^-7 four times.
+        let [a, b, c, d] = 0.0078125_f32.to_le_bytes();
+        [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d]
+    };
+
+    /// Image → four channels at half the size → one channel up again → output.
+    fn layers() -> Vec<Layer<'static>, MAX_LAYERS> {
+        let requantization = Some(Requantization {
+            weight_scales: &SCALES,
+            exponent: 2,
+        });
+        let down = Layer {
+            name: "down",
+            source: Source::Image,
+            input_channels: 1,
+            output_channels: 4,
+            kernel: 3,
+            stride: 2,
+            pads: Pads {
+                top: 1,
+                left: 1,
+                bottom: 1,
+                right: 1,
+            },
+            weights: &[1; 36],
+            biases: &[0; 16],
+            requantization,
+            depth_to_space: false,
+        };
+        let up = Layer {
+            name: "up",
+            source: Source::Layer(0),
+            input_channels: 4,
+            kernel: 2,
+            stride: 1,
+            pads: Pads {
+                top: 0,
+                left: 0,
+                bottom: 1,
+                right: 1,
+            },
+            weights: &[1; 64],
+            depth_to_space: true,
+            ..down
+        };
+        let output = Layer {
+            name: "output",
+            source: Source::Layer(1),
+            input_channels: 1,
+            output_channels: 1,
+            kernel: 1,
+            pads: Pads::default(),
+            weights: &[16],
+            biases: &[1, 0, 0, 0],
+            requantization: None,
+            depth_to_space: false,
+            ..up
+        };
+        [down, up, output].into_iter().collect()
+    }
+
+    fn graph() -> Size {
+        Size::new(8, 6).unwrap()
+    }
+
+    #[test]
+    fn sizes_memory_and_work_follow_from_the_layers() {
+        let net = Net::new(layers(), graph(), 4).unwrap();
+        let sizes = [(4, 3), (8, 6), (8, 6)].map(|(w, h)| Size::new(w, h).unwrap());
+        assert_eq!([0, 1, 2].map(|index| net.output_size(index)), sizes);
+        assert_eq!(net.input_size(2), sizes[1]);
+        assert_eq!(net.scratch_len(), 48 + 4 * 12 + 48);
+        assert_eq!(net.activations(0), 48..96);
+        assert_eq!(net.activations(1), 96..144);
+        assert_eq!(net.activations(2), 144..144);
+        assert_eq!(net.macs(), 12 * 4 * 9 + 12 * 4 * 16 + 48);
+        assert_eq!(net.layers()[0].shift(3), 5);
+        assert_eq!(net.layers()[2].bias(0), 1);
+        assert_eq!(net.layers()[0].bound(0), 9 * 255);
+    }
+
+    fn refused(change: impl FnOnce(&mut Vec<Layer<'static>, MAX_LAYERS>)) -> NetError {
+        let mut layers = layers();
+        change(&mut layers);
+        Net::new(layers, graph(), 4).unwrap_err()
+    }
+
+    #[test]
+    fn what_the_reference_could_not_run_is_refused_by_name() {
+        use LayerProblem as P;
+        let cases: [(&str, P, NetError); 16] = [
+            ("", P::Empty, refused(|l| l.clear())),
+            ("down", P::Channels, refused(|l| l[0].input_channels = 0)),
+            ("up", P::DepthToSpace, refused(|l| l[1].output_channels = 3)),
+            ("up", P::Kernel, refused(|l| l[1].kernel = 12)),
+            ("down", P::Stride, refused(|l| l[0].stride = 3)),
+            ("down", P::Pads, refused(|l| l[0].pads.left = 3)),
+            ("up", P::Lengths, refused(|l| l[1].weights = &[1; 63])),
+            ("up", P::Lengths, refused(|l| l[1].biases = &[0; 15])),
+            ("up", P::Source, refused(|l| l[1].source = Source::Layer(1))),
+            ("up", P::Source, refused(|l| l[1].source = Source::Image)),
+            (
+                "output",
+                P::Source,
+                refused(|l| l[2].source = Source::Concat(1, 1)),
+            ),
+            (
+                "output",
+                P::ConcatSizes(Size::new(4, 3).unwrap(), graph()),
+                refused(|l| l[2].source = Source::Concat(0, 1)),
+            ),
+            (
+                "output",
+                P::Last,
+                refused(|l| {
+                    l[2].output_channels = 4;
+                    l[2].weights = &[1; 4];
+                    l[2].biases = &[0; 16];
+                }),
+            ),
+            ("down", P::Last, refused(|l| l[0].requantization = None)),
+            (
+                "output",
+                P::Last,
+                refused(|l| {
+                    l[2].kernel = 2;
+                    l[2].weights = &[1; 4];
+                }),
+            ),
+            (
+                "down",
+                P::Size,
+                refused(|l| {
+                    l[0].kernel = 11;
+                    l[0].pads = Pads::default();
+                    l[0].weights = &[1; 484];
+                }),
+            ),
+        ];
+        for (layer, problem, error) in cases {
+            assert_eq!((error.layer.as_str(), error.problem), (layer, problem));
+            assert!(!error.to_string().contains('\n'));
+        }
+    }
+
+    #[test]
+    fn weights_and_scales_outside_the_contract_are_refused() {
+        let weight = refused(|l| l[2].weights = &[128]).problem;
+        assert_eq!(weight, LayerProblem::Weight);
+        let shift = refused(|l| l[0].requantization.as_mut().unwrap().exponent = 8).problem;
+        assert_eq!(shift, LayerProblem::Shift { channel: 0 });
+        let shift = refused(|l| l[0].requantization.as_mut().unwrap().exponent = -25).problem;
+        assert_eq!(shift, LayerProblem::Shift { channel: 0 });
+        let exponent = i32::MIN;
+        let shift = refused(|l| l[0].requantization.as_mut().unwrap().exponent = exponent).problem;
+        assert_eq!(shift, LayerProblem::Shift { channel: 0 });
+
+        // 255 · 9 + bias against 2^30, and against 2^24 where the shift is 17.
+        let with_bias = |bias: i32, exponent| {
+            let mut biases = vec![0; 12];
+            biases.extend(bias.to_le_bytes());
+            let mut layers = layers();
+            layers[0].requantization.as_mut().unwrap().exponent = exponent;
+            let layers = layers.into_iter().map(|layer| Layer {
+                biases: if layer.name == "down" {
+                    &biases
+                } else {
+                    layer.biases
+                },
+                ..layer
+            });
+            let layers: Vec<Layer<'_>, MAX_LAYERS> = layers.collect();
+            Net::new(layers, graph(), 4)
+                .map(|_| ())
+                .map_err(|error| error.problem)
+        };
+        let most = (1 << 30) - 1 - 255 * 9;
+        assert_eq!(with_bias(-most, 2), Ok(()));
+        let accumulator = LayerProblem::Accumulator { channel: 3 };
+        assert_eq!(with_bias(-most - 1, 2), Err(accumulator));
+        assert_eq!(with_bias(i32::MIN, 2), Err(accumulator));
+        let most = (1 << 24) - 1 - 255 * 9;
+        assert_eq!(with_bias(most, -10), Ok(()));
+        assert_eq!(
+            with_bias(most + 1, -10),
+            Err(LayerProblem::Inexact { channel: 3 })
+        );
+        assert_eq!(with_bias(most + 1, -9), Ok(()));
+    }
+
+    #[test]
+    fn fraction_bits_outside_the_rule_are_refused() {
+        for bits in [0, 3, 13, 255] {
+            let error = Net::new(layers(), graph(), bits).unwrap_err();
+            assert_eq!(error.problem, LayerProblem::FractionBits(bits));
+        }
+    }
+
+    #[test]
+    fn only_powers_of_two_have_an_exponent() {
+        for n in -126..=127 {
+            assert_eq!(exponent_of(2_f32.powi(n)), Some(n));
+        }
+        let others = [
+            0.0,
+            -0.0,
+            -1.0,
+            3.0,
+            0.1,
+            f32::NAN,
+            f32::INFINITY,
+            f32::from_bits(1),
+        ];
+        assert!(others.into_iter().all(|scale| exponent_of(scale).is_none()));
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let long = "ä".repeat(40);
+        assert_eq!(name(&long).as_str(), "ä".repeat(24));
+    }
+}

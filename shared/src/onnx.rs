@@ -2,7 +2,7 @@
 //! IR 8; `QLinearConv`, `DepthToSpace`, `Concat`, and `ConvInteger` + `Add` at the end), its weights
 //! borrowed from the file's bytes. No bytes make it panic or read without bounds.
 //!
-//! Field numbers are those of `onnx.proto`, version 1.12 to 1.19 alike.
+//! Field numbers are those of `onnx.proto`.
 
 mod node;
 mod protobuf;

@@ -8,12 +8,13 @@ use std::{env, thread};
 
 use residua_shared::{
     frame::{Frame, Size},
+    net::{MAX_ACCUMULATOR, MAX_SATURATING_SHIFT, MAX_SHIFT, Pads, Source},
     onnx,
-    reference::reconstruction::reconstruct,
+    reference::reconstruction::{reconstruct, requantize},
 };
 use residua_tests::{
     onnx_writer::{onnx, onnx_up_to},
-    random_net::RandomNet,
+    random_net::{LayerSpec, RandomNet},
     runners::{Judge, Runner, TractRunner},
 };
 use tract_onnx::prelude::*;
@@ -59,9 +60,8 @@ fn the_cases_cover_the_contract() {
         }
         assert!(layers().any(|l| l.kernel == kernel && l.depth_to_space));
     }
-    let uniform = |shifts: &[u32]| shifts.windows(2).all(|pair| pair[0] == pair[1]);
-    assert!(layers().any(|l| l.shifts.len() > 1 && uniform(&l.shifts)));
-    assert!(layers().any(|l| !uniform(&l.shifts)));
+    assert!(layers().any(|l| l.shifts.len() > 1 && equal(&l.shifts)));
+    assert!(layers().any(|l| !equal(&l.shifts)));
     assert!(layers().any(|l| l.shifts.contains(&0)));
     assert!(layers().any(|l| l.shifts.iter().any(|&shift| shift > 24)));
     assert!(layers().any(|l| l.input_channels > 64));
@@ -69,6 +69,10 @@ fn the_cases_cover_the_contract() {
     assert!(nets.iter().any(|net| net.input != net.graph));
     assert!(nets.iter().any(|net| net.input.width() == 1));
     assert!(nets.iter().any(|net| net.input.height() == 1));
+}
+
+fn equal(shifts: &[u32]) -> bool {
+    shifts.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 /// Activations are neither all dead nor all saturated: otherwise nets would agree by accident.
@@ -86,6 +90,69 @@ fn the_cases_are_alive() {
         inner * 4 > all,
         "only {inner} of {all} activations lie inside 1..=254"
     );
+}
+
+/// As near to the contract's limits as it allows: sums just below 2^30 that saturate, and just
+/// below 2^24 with the largest shifts, whether the shifts of a layer are equal (tract then rounds
+/// in i32) or not (it then multiplies in f32).
+#[test]
+fn tract_equals_the_reference_at_the_limits() {
+    let mut layers = Vec::new();
+    for shift in 0..=MAX_SHIFT {
+        let limit = if shift > MAX_SATURATING_SHIFT {
+            1 << 24
+        } else {
+            MAX_ACCUMULATOR
+        };
+        let most = limit - 1 - 255;
+        let halves = (0..8).map(|n| (n << shift) + (1_i64 << shift >> 1) - 128);
+        let biases: Vec<i32> = halves
+            .filter(|bias| bias.abs() <= most)
+            .chain([-most, -most / 2, most / 2, most])
+            .map(|bias| bias as i32)
+            .collect();
+        let equal = vec![shift; biases.len()];
+        let mut unequal = equal.clone();
+        unequal[0] = if shift == 0 { 1 } else { shift - 1 };
+        layers.extend([(biases.clone(), equal), (biases, unequal)]);
+    }
+    for (biases, shifts) in layers {
+        let net = one_layer(biases, shifts);
+        let layer = &net.layers[0];
+        let file = onnx_up_to(&net, 0, layer.output_channels, net.graph);
+        let pixels: Vec<u8> = (0..=255).collect();
+        let found = tract_activations(&file, &net, &pixels);
+        for (at, found) in found.into_iter().enumerate() {
+            let (channel, pixel) = (at / 256, at % 256);
+            let sum = layer.biases[channel] + pixel as i32;
+            let expected = requantize(sum, layer.shifts[channel]);
+            assert_eq!(found, expected, "sum {sum}, shifts {:?}", layer.shifts);
+        }
+    }
+}
+
+/// A 1x1 layer of weight 1 on the image 0, 1, … 255.
+fn one_layer(biases: Vec<i32>, shifts: Vec<u32>) -> RandomNet {
+    let size = Size::new(16, 16).unwrap();
+    RandomNet {
+        seed: 0,
+        input: size,
+        graph: size,
+        fraction_bits: 4,
+        layers: vec![LayerSpec {
+            source: Source::Image,
+            input_channels: 1,
+            output_channels: biases.len(),
+            kernel: 1,
+            stride: 1,
+            pads: Pads::default(),
+            weights: vec![1; biases.len()],
+            biases,
+            shifts,
+            exponent: -8,
+            depth_to_space: false,
+        }],
+    }
 }
 
 fn check(seed: u64) {
@@ -141,20 +208,25 @@ fn first_layer_apart(net: &RandomNet, image: &[u8]) -> String {
         if let Some(at) = found.iter().zip(expected).position(|(a, b)| a != b) {
             let (channel, at_pixel) = (at / size.area(), at % size.area());
             let (x, y) = (at_pixel % size.width(), at_pixel / size.width());
+            let row = if spec.depth_to_space {
+                4 * channel + y % 2 * 2 + x % 2
+            } else {
+                channel
+            };
             return format!(
-                "tract leaves first in layer {index} ({:?}, {}x{} kernel, stride {}, {} to {} \
-                 channels, depth to space: {}, shifts {:?}): channel {channel}, x {x}, y {y} is \
-                 {} instead of {}",
+                "tract leaves first in layer {index} ({:?}, kernel {}, stride {}, {} to {} \
+                 channels, depth to space: {}): channel {channel}, x {x}, y {y} is {} instead of \
+                 {}; its shift is {}, all shifts equal: {}",
                 spec.source,
-                spec.kernel,
                 spec.kernel,
                 spec.stride,
                 spec.input_channels,
                 spec.output_channels,
                 spec.depth_to_space,
-                spec.shifts,
                 found[at],
                 expected[at],
+                spec.shifts[row],
+                equal(&spec.shifts),
             );
         }
     }

@@ -1,10 +1,11 @@
 //! tract as an engine: runs the exported ONNX file as it is. It allocates inside every run.
 
-use core::fmt::Write;
-use std::{sync::Arc, vec, vec::Vec};
+use std::{format, sync::Arc, vec, vec::Vec};
 
-use heapless::String;
-use residua_shared::frame::{Frame, Size};
+use residua_shared::{
+    buffer::BufferError,
+    frame::{Frame, Size},
+};
 use tract_onnx::prelude::*;
 
 use super::{Engine, EngineError, check_frame, check_graph};
@@ -22,15 +23,22 @@ impl Tract {
     /// An engine of the ONNX file's bytes for images of size `input`, whose reconstruction has
     /// `fraction_bits` binary fraction bits; both are in the manifest.
     ///
-    /// Errors where tract cannot read the file, or the graph is not from u8 `[1, 1, H, W]` to i32
-    /// of the same shape, or too small for the images.
+    /// Errors where the file breaks the numeric contract (what the reader refuses never reaches
+    /// tract, which panics on some damaged files), where tract cannot read it, or where the graph
+    /// is too small for the images.
     pub fn new(onnx: &[u8], input: Size, fraction_bits: u8) -> Result<Self, EngineError> {
+        let stated = residua_shared::onnx::read(onnx, fraction_bits)?.graph();
         let mut file = onnx;
         let model = tract_onnx::onnx()
             .model_for_read(&mut file)
             .and_then(|model| model.into_optimized())
             .map_err(runtime)?;
         let graph = graph(&model)?;
+        if graph != stated {
+            return Err(runtime(format_args!(
+                "tract sees a {graph} graph, the file states {stated}"
+            )));
+        }
         check_graph(input, graph)?;
         let model = model.into_runnable().map_err(runtime)?;
         Ok(Self {
@@ -57,11 +65,7 @@ impl Engine for Tract {
         reconstruction: &mut [i32],
     ) -> Result<(), EngineError> {
         check_frame(self.input, frame)?;
-        residua_shared::buffer::BufferError::exact(
-            "reconstruction",
-            reconstruction.len(),
-            self.input.area(),
-        )?;
+        BufferError::exact("reconstruction", reconstruction.len(), self.input.area())?;
         let image = Tensor::from_shape(
             &[1, 1, self.graph.height(), self.graph.width()],
             &padded(frame, self.graph),
@@ -117,14 +121,8 @@ fn padded(frame: Frame<'_>, graph: Size) -> Vec<u8> {
     pixels
 }
 
-/// tract's chain of causes on one line, as far as it fits.
+/// tract's chain of causes on one line.
 fn runtime(error: impl std::fmt::Display) -> EngineError {
-    let mut message = String::new();
-    for c in std::format!("{error:#}").chars() {
-        let c = if c.is_control() { ' ' } else { c };
-        if message.write_char(c).is_err() {
-            break;
-        }
-    }
-    EngineError::Runtime(message)
+    let message = format!("{error:#}");
+    EngineError::Runtime(message.replace(char::is_control, " "))
 }

@@ -1,10 +1,72 @@
-use anyhow::Result;
+use std::path::PathBuf;
 
+use anyhow::Result;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use residua_shared::{frame::Size, rule::Comparison};
+
+use super::print;
+use crate::{
+    calibrate::{self, Options},
+    data,
+    train::run::RunFolder,
+};
+
+/// Sets the decision thresholds of a trained run from its held-out good images, and writes them
+/// into it as calibration.toml. No defect is looked at.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The run folder that `residua train --out` made.
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// The share of good parts that may be called defect.
+    #[arg(long, value_name = "SHARE", default_value_t = Options::default().false_alarm_rate)]
+    false_alarms: f64,
+    /// What counts as a defect: what is darker than its reconstruction, brighter, or both.
+    #[arg(long, default_value = "absolute", value_parser = comparison())]
+    comparison: Comparison,
+    /// Side of the box over which differences are averaged, in pixels, odd: about the width of the
+    /// smallest defect.
+    #[arg(long = "box", value_name = "PIXELS", default_value_t = Options::default().box_size)]
+    box_size: u8,
+    /// The smallest region that counts, in pixels.
+    #[arg(long, value_name = "PIXELS", default_value_t = Options::default().min_area)]
+    min_area: u32,
+    /// The share of good pixels that may lie inside a region's outline: more draws it wider.
+    #[arg(long, value_name = "SHARE", default_value_t = Options::default().pixel_rate)]
+    pixel_rate: f64,
+    /// The size of the patches to inspect, for rsdds images [default: as in training].
+    #[arg(long, value_name = "WxH", value_parser = data::parse_size)]
+    size: Option<Size>,
+}
+
+fn comparison() -> impl TypedValueParser<Value = Comparison> {
+    PossibleValuesParser::new(["absolute", "dark", "bright"]).map(|name| match &*name {
+        "dark" => Comparison::Dark,
+        "bright" => Comparison::Bright,
+        _ => Comparison::Absolute,
+    })
+}
 
 impl Args {
     pub fn run(self) -> Result<()> {
-        anyhow::bail!("not built yet")
+        let run = RunFolder::open(&self.run)?;
+        let options = Options {
+            false_alarm_rate: self.false_alarms,
+            comparison: self.comparison,
+            box_size: self.box_size,
+            min_area: self.min_area,
+            pixel_rate: self.pixel_rate,
+        };
+        let calibrated = calibrate::calibrate_run(&run, &options, self.size)?;
+        for warning in &calibrated.warnings {
+            eprintln!("warning: {warning}");
+        }
+        print(&calibrated.words().to_string())?;
+        eprintln!(
+            "written to {}; next: residua export {} --out MODEL",
+            run.path().join(calibrate::FILE).display(),
+            run.path().display()
+        );
+        Ok(())
     }
 }

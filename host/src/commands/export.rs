@@ -1,10 +1,118 @@
-use anyhow::Result;
+use std::path::PathBuf;
 
+use anyhow::{Context, Result, ensure};
+use residua_shared::{
+    frame::Size,
+    manifest::{Manifest, Quantization, Training, VERSION},
+};
+
+use super::print;
+use crate::{
+    calibrate::{self, Calibrated},
+    data, export,
+    model::{self, Model},
+    quantize,
+    train::run::RunFolder,
+};
+
+/// Writes the integer model of a calibrated run: model.onnx and manifest.json.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The run folder that `residua train --out` made.
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// The model's folder to make.
+    #[arg(long, value_name = "MODEL")]
+    out: PathBuf,
+    /// The model's name [default: that of the folder].
+    #[arg(long)]
+    name: Option<String>,
+    /// The size of the patches to inspect, for rsdds images [default: as in the calibration].
+    #[arg(long, value_name = "WxH", value_parser = data::parse_size)]
+    size: Option<Size>,
+    /// Replace the model that is in the folder.
+    #[arg(long)]
+    force: bool,
+}
 
 impl Args {
     pub fn run(self) -> Result<()> {
-        anyhow::bail!("not built yet")
+        ensure!(
+            self.force || !self.out.exists(),
+            "{}: exists already; replace the model by --force, or choose another --out",
+            self.out.display()
+        );
+        let run = RunFolder::open(&self.run)?;
+        let calibrated = self.calibrated(&run)?;
+        let input = calibrated.input;
+        let network = quantize::post_training(&run, input)?;
+        let onnx = export::onnx(&network, input.padded_to(network.side_multiple())?)?;
+        let manifest = self.manifest(&run, calibrated, &onnx)?;
+        model::save(&self.out, &onnx, &manifest)?;
+        let model = Model::open(&self.out)?;
+        print(&format!(
+            "{}: {} takes {} images, {} KiB",
+            self.out.display(),
+            model.manifest().name,
+            model.manifest().input,
+            model.onnx().len().div_ceil(1024)
+        ))
+    }
+
+    /// The run's calibration; made now at its defaults where there is none.
+    fn calibrated(&self, run: &RunFolder) -> Result<Calibrated> {
+        if !run.path().join(calibrate::FILE).exists() {
+            eprintln!("the run is not calibrated yet; `residua calibrate` has options for it");
+            return calibrate::calibrate_run(run, &calibrate::Options::default(), self.size);
+        }
+        let calibrated = Calibrated::load(run)?;
+        ensure!(
+            self.size.is_none_or(|size| size == calibrated.input),
+            "--size: the run is calibrated for {} images; run: residua calibrate {} --size ...",
+            calibrated.input,
+            run.path().display()
+        );
+        Ok(calibrated)
+    }
+
+    fn manifest(&self, run: &RunFolder, calibrated: Calibrated, onnx: &[u8]) -> Result<Manifest> {
+        let digest = residua_shared::onnx::digest(onnx)?;
+        ensure!(
+            digest == calibrated.digest,
+            "{}: was made for other weights (digest {}, now {digest}); run: residua calibrate {}",
+            run.path().join(calibrate::FILE).display(),
+            calibrated.digest,
+            run.path().display()
+        );
+        let config = run.config();
+        let preset = clap::ValueEnum::to_possible_value(&config.preset).context("preset")?;
+        let layout = clap::ValueEnum::to_possible_value(&config.data.layout).context("layout")?;
+        let folder_name = || self.out.file_name()?.to_str().map(str::to_owned);
+        let name = self.name.clone().or_else(folder_name);
+        let name = name.as_deref().unwrap_or("model");
+        Ok(Manifest {
+            version: VERSION,
+            name: name.try_into().ok().with_context(|| {
+                format!("--name: `{name}` has more than 64 bytes; give a shorter one")
+            })?,
+            preset: preset.get_name().try_into().ok().context("preset")?,
+            digest,
+            input: calibrated.input,
+            graph: calibrated.input.padded_to(config.network.stride())?,
+            rule: calibrated.rule,
+            calibration: calibrated.calibration,
+            quantization: Quantization {
+                method: "ptq".try_into().ok().context("method")?,
+                images: quantize::SAMPLE as u32,
+            },
+            training: Training {
+                layout: layout.get_name().try_into().ok().context("layout")?,
+                data: config.data.digest,
+                split_seed: config.data.split_seed,
+                seed: config.training.seed,
+                epochs: run.state().epoch,
+                kept_epoch: run.state().kept_epoch,
+            },
+        })
     }
 }

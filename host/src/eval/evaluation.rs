@@ -206,7 +206,12 @@ impl Evaluator {
             },
             image: ImageFigures::new(&image_scores, called, scale),
             region: self.regions.into(),
-            pixel: PixelFigures::new(&pixel_scores, self.masked, aupro, scale),
+            pixel: PixelFigures::new(
+                &pixel_scores,
+                self.masked,
+                aupro,
+                self.rule.pixel_threshold(),
+            ),
             threshold: self.rule.into(),
             plateau: Plateaus {
                 image: plateau(image_scores.plateau(), self.rule.image_threshold()),

@@ -80,8 +80,10 @@ pub struct PixelFigures {
     pub ap: Option<f64>,
     /// F1 of the defect masks: the pixels of the regions that count by the decision rule.
     pub f1: Option<f64>,
-    /// Best F1 of the anomaly map under one pixel threshold.
+    /// Best F1 of the anomaly map under one pixel threshold, or `f1` where that is better: the
+    /// decision rule drops regions that do not count, which no threshold on pixels can.
     pub f1_best: Option<f64>,
+    /// The pixel threshold that gives `f1_best`.
     pub threshold_best: Option<GreyThreshold>,
     /// Intersection over union of the defect masks with the ground truth, over all images at once.
     pub iou: Option<f64>,
@@ -198,16 +200,21 @@ impl PixelFigures {
         scores: &Scores,
         masked: Counts,
         aupro: Option<f64>,
-        scale: MapScale,
+        calibrated: Threshold,
     ) -> Self {
         let defects = scores.positives().len();
-        let best = scores.best_f1();
+        let ruled = f1(masked, defects).map(|f1| Best {
+            f1,
+            threshold: calibrated.raw,
+        });
+        let tried = scores.best_f1().into_iter().chain(ruled);
+        let best = tried.reduce(|best, next| if next.f1 > best.f1 { next } else { best });
         Self {
             auroc: scores.auroc(),
             ap: scores.average_precision(),
-            f1: f1(masked, defects),
+            f1: ruled.map(|ruled| ruled.f1),
             f1_best: best.map(|best| best.f1),
-            threshold_best: best.map(|Best { threshold, .. }| GreyThreshold::new(threshold, scale)),
+            threshold_best: best.map(|best| GreyThreshold::new(best.threshold, calibrated.scale)),
             iou: share(masked.true_positives, masked.false_positives + defects)
                 .filter(|_| defects > 0),
             aupro,

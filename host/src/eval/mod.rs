@@ -14,9 +14,12 @@ mod evaluation;
 mod f1;
 mod figures;
 mod image_score;
+mod measure;
 mod overlap;
 mod regions;
 mod scores;
+mod table;
+mod text;
 
 pub use components::{Components, components};
 pub use curves::Point;
@@ -27,6 +30,9 @@ pub use figures::{
     RegionFigures, Thresholds,
 };
 pub use image_score::image_score;
+pub use measure::{Choice, Part, measure, open, part};
 pub use overlap::{Positive, aupro};
 pub use regions::RegionCounts;
 pub use scores::{Counts, Cut, Scores};
+pub use table::{Row, grey, rows};
+pub use text::text;

@@ -50,7 +50,7 @@ pub struct Raw {
 
 impl Batch<Raw> {
     /// The same batch as tensors.
-    pub fn to_device(self, device: &Device) -> Result<Batch<Tensor>> {
+    pub fn into_tensors(self, device: &Device) -> Result<Batch<Tensor>> {
         let crops = self.crops;
         let tensor =
             |raw: Raw| Tensor::from_vec(raw.values, (crops, 1, raw.height, raw.width), device);
@@ -118,7 +118,7 @@ impl Batches {
     pub fn all(&self, device: &Device) -> Result<Vec<Batch<Tensor>>> {
         let order = self.order(0);
         (0..self.steps())
-            .map(|step| self.batch(&order, 0, step).to_device(device))
+            .map(|step| self.batch(&order, 0, step).into_tensors(device))
             .collect()
     }
 

@@ -1,8 +1,8 @@
-//! Files that are complete or not there at all.
+//! Weights and moments on disk, by epoch.
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -10,39 +10,14 @@ use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 
 use super::{adam::Adam, run::State};
-use crate::net::{autoencoder::Autoencoder, config::Config};
+use crate::{
+    net::{autoencoder::Autoencoder, config::Config},
+    save,
+};
 
 const BEST: &str = "best";
 const LAST: &str = "last";
 const OPTIMIZER: &str = "optimizer";
-
-/// Replaces a file's content at once: a reader, or whoever comes after a power cut, finds the old
-/// content or the new one.
-pub fn replace(file: &Path, content: &[u8]) -> Result<()> {
-    replace_by(file, |partial| Ok(fs::write(partial, content)?))
-}
-
-fn replace_by(file: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let partial = file.with_added_extension("partial");
-    let replaced = write(&partial)
-        .and_then(|()| Ok(File::open(&partial)?.sync_all()?))
-        .and_then(|()| Ok(fs::rename(&partial, file)?))
-        .and_then(|()| match file.parent() {
-            Some(folder) => Ok(File::open(folder)?.sync_all()?),
-            None => Ok(()),
-        });
-    if replaced.is_err() {
-        // It takes room on a disk that may be full.
-        let _ = fs::remove_file(&partial);
-    }
-    replaced.with_context(|| {
-        format!(
-            "{}: cannot be written; what was there before is untouched; make room or check the \
-             rights, then go on with --resume",
-            file.display()
-        )
-    })
-}
 
 /// The weights and moments of a run folder, by epoch.
 pub struct Files<'a> {
@@ -124,7 +99,7 @@ fn damaged(file: &Path) -> String {
 }
 
 fn save(file: &Path, tensors: &HashMap<String, Tensor>) -> Result<()> {
-    replace_by(file, |partial| {
+    save::replace_by(file, |partial| {
         Ok(candle_core::safetensors::save(tensors, partial)?)
     })
 }

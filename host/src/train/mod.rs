@@ -145,7 +145,7 @@ impl Session {
             metrics.learning_rate = training.learning_rate * training.schedule.factor(done);
 
             let asked = Instant::now();
-            let batch = self.prefetched.next()?.to_device(&self.device)?;
+            let batch = self.prefetched.next()?.into_tensors(&self.device)?;
             waited += asked.elapsed();
             let loss = loss(&self.net, &batch, true)?;
             self.adam.step(&loss.backward()?, metrics.learning_rate)?;

@@ -18,16 +18,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     adam::Adam,
-    checkpoint::{self, Files},
+    checkpoint::Files,
     curve,
     options::{Objective, Schedule},
 };
 use crate::{
-    data::Layout,
+    data::{self, Dataset, Layout},
     net::{
         autoencoder::Autoencoder,
         config::{Config, Preset},
     },
+    save,
 };
 
 const CONFIG: &str = "config.toml";
@@ -215,6 +216,35 @@ impl RunFolder {
             .with_context(|| format!("{}: restore it or train again", file.display()))
     }
 
+    /// The images that it was trained on, for images of `size` or else the training's own.
+    ///
+    /// Errors where they have changed or are gone, and where they have not that size: only rsdds
+    /// images are cut.
+    pub fn dataset(&self, size: Option<Size>) -> Result<Dataset> {
+        let config = &self.config.data;
+        let patch = match config.layout {
+            Layout::Rsdds => size.or(config.patch),
+            _ => None,
+        };
+        let dataset = data::open(&config.folder, Some(config.layout), patch)?;
+        ensure!(
+            dataset.digest() == config.digest,
+            "{}: the images are not those that {} was trained on; restore them or train again",
+            config.folder.display(),
+            self.path.display()
+        );
+        if let Some(size) = size {
+            ensure!(
+                size == dataset.size,
+                "{}: the images are {}, not {size}, and only rsdds images are cut; leave --size \
+                 out",
+                config.folder.display(),
+                dataset.size
+            );
+        }
+        Ok(dataset)
+    }
+
     /// The log of all epochs so far.
     pub fn metrics(&self) -> Result<Vec<Metrics>> {
         let file = self.path.join(METRICS);
@@ -239,7 +269,7 @@ impl RunFolder {
 
     pub(super) fn set_config(&mut self, config: RunConfig) -> Result<()> {
         let text = toml::to_string(&config).context("the run's configuration")?;
-        checkpoint::replace(&self.path.join(CONFIG), text.as_bytes())?;
+        save::replace(&self.path.join(CONFIG), text.as_bytes())?;
         self.config = config;
         Ok(())
     }
@@ -271,11 +301,11 @@ impl RunFolder {
         }
         let files = Files::new(&self.path);
         files.write(net, adam, state)?;
-        checkpoint::replace(&self.path.join(METRICS), &text)?;
-        checkpoint::replace(&self.path.join(STATE), &serde_json::to_vec_pretty(&state)?)?;
+        save::replace(&self.path.join(METRICS), &text)?;
+        save::replace(&self.path.join(STATE), &serde_json::to_vec_pretty(&state)?)?;
         self.state = state;
         files.remove_all_but(state)?;
-        checkpoint::replace(&self.path.join(CURVE), curve::draw(&log)?.as_bytes())
+        save::replace(&self.path.join(CURVE), curve::draw(&log)?.as_bytes())
     }
 
     fn files(&self) -> Files<'_> {

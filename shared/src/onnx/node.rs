@@ -75,12 +75,18 @@ impl<'a> Node<'a> {
         inputs.map_err(|_| self.error("input", "another number of inputs is expected"))
     }
 
-    /// Errors where the node has an attribute of another name: it might change the meaning.
+    /// Errors where the node has an attribute of another name, or one twice: runtimes might give
+    /// it another meaning than this reader.
     pub fn knows(&self, names: &[&str]) -> Result<(), OnnxError> {
+        let mut seen = 0_u32;
         for attribute in self.attributes() {
-            if !names.contains(&attribute?.name) {
+            let name = attribute?.name;
+            let known = names.iter().position(|&known| known == name);
+            let bit = known.map_or(0, |index| 1 << index);
+            if bit == 0 || seen & bit != 0 {
                 return Err(self.error("attribute", "there is one that the export never writes"));
             }
+            seen |= bit;
         }
         Ok(())
     }

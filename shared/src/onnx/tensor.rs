@@ -37,6 +37,7 @@ pub struct Tensor<'a> {
 impl<'a> Tensor<'a> {
     /// The initializer of this name and type in a `GraphProto`.
     pub fn find(graph: &'a [u8], wanted: &'a str, kind: Type) -> Result<Self, OnnxError> {
+        let mut found = None;
         for field in fields("GraphProto", graph) {
             if let Field {
                 number: 5,
@@ -44,11 +45,13 @@ impl<'a> Tensor<'a> {
                 ..
             } = field?
                 && name_of(tensor)? == Some(wanted.as_bytes())
+                && found.replace(tensor).is_some()
             {
-                return Self::parse(tensor, wanted, kind);
+                return Err(error(wanted, "initializer", "there must be only one"));
             }
         }
-        Err(error(wanted, "initializer", "there must be one"))
+        let tensor = found.ok_or_else(|| error(wanted, "initializer", "there must be one"))?;
+        Self::parse(tensor, wanted, kind)
     }
 
     fn parse(tensor: &'a [u8], name: &'a str, kind: Type) -> Result<Self, OnnxError> {

@@ -6,8 +6,9 @@ use crate::{
     rule::{Comparison, MapScale},
 };
 
-/// For every pixel the sum of the anomalies in the box around it, coordinates clamped to the image
-/// (the border pixels are repeated outwards).
+/// For every pixel the sum of the anomalies in the box around it, as far as the box lies in the
+/// image. Boxes that hang over a border thus weigh less: a convolutional network is least sure
+/// there, where it sees padding.
 ///
 /// Residuals must be within ±(255 << `fraction_bits`), which keeps every sum below 2^31; the map
 /// of others is unspecified.
@@ -21,13 +22,14 @@ pub fn map(
     BufferError::exact("residual", residual.len(), size.area())?;
     BufferError::exact("map", map.len(), size.area())?;
     let radius = scale.box_size() / 2;
+    let around = |centre: usize, side: usize| {
+        centre.saturating_sub(radius)..(centre + radius + 1).min(side)
+    };
     for y in 0..size.height() {
         for x in 0..size.width() {
             let mut sum = 0_u32;
-            for dy in 0..scale.box_size() {
-                for dx in 0..scale.box_size() {
-                    let row = (y + dy).saturating_sub(radius).min(size.height() - 1);
-                    let column = (x + dx).saturating_sub(radius).min(size.width() - 1);
+            for row in around(y, size.height()) {
+                for column in around(x, size.width()) {
                     let anomaly = comparison.of(residual[row * size.width() + column]);
                     sum = sum.saturating_add(anomaly);
                 }

@@ -180,3 +180,137 @@ fn taps(position: usize, pad: usize, kernel: usize, side: usize) -> Range<usize>
     let end = (side + pad).saturating_sub(position).min(kernel);
     start..end.max(start)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use super::*;
+    use crate::net::{Pads, Requantization};
+
+    #[test]
+    fn requantization_rounds_half_to_even_and_saturates() {
+        let halves = [
+            (1, 0),
+            (3, 2),
+            (5, 2),
+            (7, 4),
+            (2, 1),
+            (-1, 0),
+            (509, 254),
+            (511, 255),
+        ];
+        for (accumulator, expected) in halves {
+            assert_eq!(requantize(accumulator, 1), expected, "{accumulator} / 2");
+        }
+        assert_eq!(requantize(17, 0), 17);
+        assert_eq!(requantize(256, 0), 255);
+        assert_eq!(requantize(i32::MAX, 31), 1);
+        assert_eq!(requantize(1 << 30, 31), 0);
+        assert_eq!(requantize((1 << 30) + 1, 31), 1);
+        assert_eq!(requantize(i32::MIN, 31), 0);
+        assert_eq!(requantize(i32::MAX, 0), 255);
+    }
+
+    /// Every figure by hand: a 2x2 image, a layer of two 3x3 kernels, a sum of both.
+    #[test]
+    fn a_small_network_by_hand() {
+        let scales = [0.5_f32.to_le_bytes(), 1_f32.to_le_bytes()].concat();
+        let layer = Layer {
+            name: "layer",
+            source: Source::Image,
+            input_channels: 1,
+            output_channels: 2,
+            kernel: 3,
+            stride: 1,
+            pads: Pads {
+                top: 1,
+                left: 1,
+                bottom: 1,
+                right: 1,
+            },
+            // The pixel itself; the pixel above minus the pixel to the right.
+            weights: &[0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 255, 0, 0, 0],
+            biases: &[1, 0, 0, 0, 10, 0, 0, 0],
+            requantization: Some(Requantization {
+                weight_scales: &scales,
+                exponent: 0,
+            }),
+            depth_to_space: false,
+        };
+        let output = Layer {
+            source: Source::Layer(0),
+            input_channels: 2,
+            output_channels: 1,
+            kernel: 1,
+            pads: Pads::default(),
+            weights: &[16, 1],
+            biases: &[0; 4],
+            requantization: None,
+            ..layer
+        };
+        let size = Size::new(2, 2).unwrap();
+        let net = Net::new([layer, output].into_iter().collect(), size, 4).unwrap();
+        let frame = Frame::new(size, &[1, 3, 200, 6]).unwrap();
+        let mut scratch = vec![7; net.scratch_len()];
+        let mut reconstruction = [0; 4];
+        reconstruct(&net, frame, &mut scratch, &mut reconstruction).unwrap();
+        // (x + 1) / 2, half to even; and 10 + above - right, at least 0.
+        assert_eq!(scratch[net.activations(0)], [1, 2, 100, 4, 7, 10, 5, 13]);
+        assert_eq!(reconstruction, [23, 42, 1605, 77]);
+    }
+
+    #[test]
+    fn frames_are_padded_by_repetition_and_the_output_is_cropped() {
+        let scale = 1_f32.to_le_bytes();
+        let right = Layer {
+            name: "right",
+            source: Source::Image,
+            input_channels: 1,
+            output_channels: 1,
+            kernel: 2,
+            stride: 1,
+            pads: Pads {
+                top: 0,
+                left: 0,
+                bottom: 1,
+                right: 1,
+            },
+            // The pixel one row below and one column to the right.
+            weights: &[0, 0, 0, 1],
+            biases: &[0; 4],
+            requantization: Some(Requantization {
+                weight_scales: &scale,
+                exponent: 0,
+            }),
+            depth_to_space: false,
+        };
+        let output = Layer {
+            source: Source::Layer(0),
+            kernel: 1,
+            pads: Pads::default(),
+            weights: &[1],
+            requantization: None,
+            ..right
+        };
+        let net = |graph| Net::new([right, output].into_iter().collect(), graph, 4).unwrap();
+        let size = Size::new(2, 1).unwrap();
+        let frame = Frame::new(size, &[5, 9]).unwrap();
+        let mut out = [0; 2];
+        let padded = net(Size::new(4, 4).unwrap());
+        reconstruct(&padded, frame, &mut vec![0; padded.scratch_len()], &mut out).unwrap();
+        assert_eq!(out, [9, 9]);
+        // Where the graph ends with the frame, zeros follow.
+        let exact = net(size);
+        reconstruct(&exact, frame, &mut vec![0; exact.scratch_len()], &mut out).unwrap();
+        assert_eq!(out, [0, 0]);
+
+        let small = net(Size::new(1, 1).unwrap());
+        let error = reconstruct(&small, frame, &mut vec![0; small.scratch_len()], &mut out);
+        assert!(matches!(error, Err(ReconstructionError::Frame { .. })));
+        let error = reconstruct(&exact, frame, &mut [], &mut out);
+        assert!(matches!(error, Err(ReconstructionError::Buffer(_))));
+        let error = reconstruct(&exact, frame, &mut vec![0; exact.scratch_len()], &mut [0]);
+        assert!(matches!(error, Err(ReconstructionError::Buffer(_))));
+    }
+}

@@ -1,0 +1,126 @@
+//! Calibration of a training run: its held-out good images through the integer network.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result};
+use residua_edge::{
+    engine::tract::Tract,
+    inspector::{Inspector, Storage},
+};
+use residua_shared::{
+    frame::{Frame, Size},
+    manifest::{Calibration, Digest},
+    rule::{DecisionRule, MapScale},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Calibrating, Options, calibrate};
+use crate::{
+    data::{self, Grey},
+    export,
+    quantize::{self, Quantized},
+    save,
+    train::run::RunFolder,
+};
+
+/// The calibration's file in a run folder.
+pub const FILE: &str = "calibration.toml";
+
+/// A calibrated run: `calibration.toml`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibrated {
+    /// SHA-256 of the ONNX file, without a manifest, that the maps were made with.
+    pub digest: Digest,
+    /// The images that the model inspects.
+    pub input: Size,
+    pub rule: DecisionRule,
+    pub calibration: Calibration,
+    /// What the user should know before trusting it, a sentence each; not kept in the file.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
+}
+
+/// Quantizes a run's best weights, inspects its held-out good images with the integer network, sets
+/// the decision rule, and writes it into the run folder.
+///
+/// `size` is that of the images to inspect; without it, that of the training images. Only patches
+/// (RSDDs) can be cut to another.
+///
+/// Errors where the run, its images or an option cannot be used, or the file cannot be written.
+pub fn calibrate_run(run: &RunFolder, options: &Options, size: Option<Size>) -> Result<Calibrated> {
+    options.check()?;
+    let dataset = run.dataset(size)?;
+    let input = dataset.size;
+    let good = data::load_all(&dataset.split(run.config().data.split_seed)?.calibration)?;
+    let network = quantize::post_training(run, input)?;
+    let scale = MapScale::new(network.fraction_bits, options.box_size)
+        .with_context(|| format!("--box {}", options.box_size))?;
+    let onnx = export::onnx(&network, input.padded_to(network.side_multiple())?)?;
+    let maps = maps(&onnx, &network, &good, input, scale, options)?;
+    let Calibrating {
+        rule,
+        calibration,
+        warnings,
+        ..
+    } = calibrate(&maps, input, scale, options)?;
+    let calibrated = Calibrated {
+        digest: residua_shared::onnx::digest(&onnx)?,
+        input,
+        rule,
+        calibration,
+        warnings,
+    };
+    calibrated.save(run)?;
+    Ok(calibrated)
+}
+
+impl Calibrated {
+    /// The calibration in a run folder.
+    ///
+    /// Errors where there is none, or it is damaged.
+    pub fn load(run: &RunFolder) -> Result<Self> {
+        let file = file(run);
+        let again = format!("residua calibrate {}", run.path().display());
+        let text = fs::read_to_string(&file)
+            .with_context(|| format!("{}: cannot read it; run: {again}", file.display()))?;
+        toml::from_str(&text).map_err(|error| {
+            let message = error.message().replace('\n', " ");
+            anyhow::anyhow!("{}: {message}; run: {again}", file.display())
+        })
+    }
+
+    fn save(&self, run: &RunFolder) -> Result<()> {
+        let text = toml::to_string(self).context("the calibration cannot be written as TOML")?;
+        save::replace(&file(run), text.as_bytes())
+    }
+}
+
+fn file(run: &RunFolder) -> PathBuf {
+    run.path().join(FILE)
+}
+
+/// The anomaly maps of `images`, all of size `input`, by the path of the device.
+fn maps(
+    onnx: &[u8],
+    network: &Quantized,
+    images: &[Grey],
+    input: Size,
+    scale: MapScale,
+    options: &Options,
+) -> Result<Vec<Vec<u32>>> {
+    // Maps do not depend on thresholds: with the highest there are, nothing is a region.
+    let rule = DecisionRule::new(options.comparison, scale, u32::MAX, 1, u32::MAX)?;
+    let engine = Tract::new(onnx, input, network.fraction_bits)?;
+    let mut inspector = Inspector::new(engine, rule)?;
+    let mut storage = Storage::new(input, rule);
+    images
+        .iter()
+        .map(|image| {
+            let frame = Frame::new(image.size, &image.pixels)?;
+            let mut buffers = storage.buffers();
+            let inspection = inspector.inspect(frame, &mut buffers)?;
+            Ok(inspection.map().to_vec())
+        })
+        .collect()
+}

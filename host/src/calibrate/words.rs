@@ -1,0 +1,46 @@
+//! A calibration in words for the people at the line.
+
+use residua_shared::rule::Comparison;
+
+use super::run::Calibrated;
+use crate::eval::{GreyThreshold, grey};
+
+impl Calibrated {
+    /// What was decided, and how far it can be trusted; several lines, without the warnings.
+    pub fn words(&self) -> String {
+        let (rule, calibration) = (self.rule, &self.calibration);
+        let decide = grey(GreyThreshold::from(rule.image_threshold()).grey);
+        let outline = grey(GreyThreshold::from(rule.pixel_threshold()).grey);
+        let side = rule.scale().box_size();
+        let difference = match rule.comparison() {
+            Comparison::Absolute => "differs from",
+            Comparison::Dark => "is darker than",
+            Comparison::Bright => "is brighter than",
+        };
+        let how = match &*calibration.method {
+            "empirical quantile" => "counted",
+            "gumbel l-moments" => "extrapolated by a Gumbel fit, because so few cannot show it",
+            _ => "the highest seen, because an extrapolation would lie below it",
+        };
+        format!(
+            "A part is a defect where it {difference} its reconstruction by more than {decide} grey \
+             levels (of 255, mean over {side}x{side} pixels),\n\
+             in a region of at least {} pixels; the region is drawn as far as the difference \
+             exceeds {outline}.\n\
+             Set from {} good images that training did not see, so that about {} in 1000 good parts \
+             is stopped ({how}).\n\
+             These images alone make sure (95 % confidence) that fewer than {:.1} in 100 good \
+             parts are stopped; more good images would make surer.",
+            rule.min_area(),
+            calibration.images,
+            short(1000.0 * calibration.false_alarm_rate),
+            100.0 * calibration.false_alarm_bound,
+        )
+    }
+}
+
+/// Up to three digits, without needless zeros.
+fn short(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

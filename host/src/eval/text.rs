@@ -1,0 +1,76 @@
+//! The figures for the terminal.
+
+use std::fmt::Write;
+
+use super::{
+    figures::{Figures, GreyPlateau},
+    table::{Row, grey, rows},
+};
+
+/// A table of all figures, then what they mean for the line.
+pub fn text(figures: &Figures, engine: &str) -> String {
+    let mut lines = table(&rows(figures));
+    let (images, image) = (figures.images, figures.image);
+    lines.push(String::new());
+    lines.push(format!(
+        "Defective parts caught: {} of {}. Good parts stopped by mistake: {} of {}.",
+        images.defect - image.missed,
+        images.defect,
+        image.false_alarms,
+        images.good
+    ));
+    if images.overflowed > 0 {
+        lines.push(format!(
+            "{} images had more regions than the tables hold; each was called defect.",
+            images.overflowed
+        ));
+    }
+    for (level, plateau) in [
+        ("Image", figures.plateau.image),
+        ("Pixel", figures.plateau.pixel),
+    ] {
+        lines.extend(plateau.map(|plateau| sensitivity(level, plateau)));
+    }
+    lines.extend(figures.ms_per_image.map(|time| {
+        format!("{time:.1} ms an image (median, engine {engine}, reading the file not counted).")
+    }));
+    lines.join("\n")
+}
+
+fn table(rows: &[Row]) -> Vec<String> {
+    let widest = |of: fn(&Row) -> &str| {
+        let widths = rows.iter().map(|row| of(row).chars().count());
+        widths.max().unwrap_or(0)
+    };
+    let (name, threshold) = (widest(|row| row.name), widest(|row| &row.threshold));
+    let line = |level: &str, figure: &str, value: &str, at: &str, on: &str| {
+        let mut line = String::new();
+        // Writing to a String cannot fail.
+        let _ = write!(
+            line,
+            "{level:<8}{figure:<name$}  {value:>6}  {at:<threshold$}  {on}"
+        );
+        line
+    };
+    let header = line("", "", "", "at threshold", "on images");
+    let body = rows.iter().map(|row| {
+        let level = row.level.unwrap_or_default();
+        line(level, row.name, &row.value, &row.threshold, &row.images)
+    });
+    std::iter::once(header).chain(body).collect()
+}
+
+fn sensitivity(level: &str, plateau: GreyPlateau) -> String {
+    format!(
+        "{level} F1 stays within 0.02 of its best at thresholds from {} to {} grey levels (± {:.0} %); \
+         the calibrated one lies {}.",
+        grey(plateau.low.grey),
+        grey(plateau.high.grey),
+        100.0 * plateau.relative,
+        if plateau.holds_calibrated {
+            "inside"
+        } else {
+            "outside"
+        }
+    )
+}

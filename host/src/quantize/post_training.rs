@@ -1,0 +1,52 @@
+//! From a training run to integers.
+
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+use residua_shared::frame::{Frame, Size};
+
+use super::{Activations, Quantized, quantize};
+use crate::{
+    data::{self, Grey},
+    train::run::RunFolder,
+};
+
+/// Good images on which activation scales are chosen: the first of the training part.
+pub const SAMPLE: usize = 16;
+
+/// Quantizes the kept weights of a run for images of `input`, on the first [`SAMPLE`] images of its
+/// training part.
+///
+/// Errors where the run or its images cannot be used, and as [`quantize`].
+pub fn post_training(run: &RunFolder, input: Size) -> Result<Quantized> {
+    let split = run
+        .dataset(Some(input))?
+        .split(run.config().data.split_seed)?;
+    let sample = data::load_all(&split.train[..split.train.len().min(SAMPLE)])?;
+    let net = run.best(&Device::Cpu)?;
+    let folded = net.fold()?;
+    let mut activations = Activations::new(&folded);
+    for image in &sample {
+        let image = padded(image, run.config().network.stride())?;
+        activations.add_image(&image.flatten_all()?.to_vec1()?);
+        let layers = net.activations(&image)?;
+        for (index, layer) in layers.iter().enumerate().take(activations.hidden()) {
+            activations.add(index, &layer.flatten_all()?.to_vec1()?)?;
+        }
+    }
+    quantize(&folded, &activations).with_context(|| run.path().display().to_string())
+}
+
+/// An image as the network sees it: `[1, 1, height, width]` in `0..=1`, its last column and row
+/// repeated up to multiples of `stride`.
+fn padded(image: &Grey, stride: usize) -> Result<Tensor> {
+    let graph = image.size.padded_to(stride)?;
+    let frame = Frame::new(image.size, &image.pixels)?;
+    let mut values = Vec::with_capacity(graph.area());
+    for y in 0..graph.height() {
+        let row = frame.row_replicated(y);
+        let grey = |x: usize| f32::from(row[x.min(row.len() - 1)]) / 255.0;
+        values.extend((0..graph.width()).map(grey));
+    }
+    let shape = (1, 1, graph.height(), graph.width());
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
