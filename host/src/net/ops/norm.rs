@@ -213,10 +213,18 @@ fn coefficients<T: Real>(moments: &Moments, weight: &[T], bias: &[T]) -> Vec<(T,
 
 type Arguments<'a> = [(&'a CpuStorage, &'a Layout); 3];
 
-/// The three arguments' elements, checked against each other.
-fn checked<'a, T: Real>(
-    arguments: &Arguments<'a>,
-) -> Result<(&'a [T], &'a [T], &'a [T], [usize; 3])> {
+/// The three arguments' elements, which fit each other.
+struct Checked<'a, T> {
+    x: &'a [T],
+    weight: &'a [T],
+    bias: &'a [T],
+    batch: usize,
+    channels: usize,
+    /// Values of a channel of an image.
+    plane: usize,
+}
+
+fn checked<'a, T: Real>(arguments: &Arguments<'a>) -> Result<Checked<'a, T>> {
     let [x, weight, bias] = *arguments;
     let (batch, channels, height, width) = x.1.shape().dims4()?;
     let weight = elements::<T>(weight.0, weight.1)?;
@@ -229,12 +237,26 @@ fn checked<'a, T: Real>(
         );
     }
     let x = elements::<T>(x.0, x.1)?;
-    Ok((x, weight, bias, [batch, channels, height * width]))
+    Ok(Checked {
+        x,
+        weight,
+        bias,
+        batch,
+        channels,
+        plane: height * width,
+    })
 }
 
 impl BatchNorm {
     fn run<T: Real>(&self, arguments: &Arguments) -> Result<(CpuStorage, Shape)> {
-        let (x, weight, bias, [batch, channels, plane]) = checked::<T>(arguments)?;
+        let Checked {
+            x,
+            weight,
+            bias,
+            batch,
+            channels,
+            plane,
+        } = checked::<T>(arguments)?;
         let moments = moments(x, batch, channels, plane);
         let coefficients = coefficients(&moments, weight, bias);
         let y = affine_planes(x, plane, &coefficients, T::from_f64(self.negative_slope));
@@ -254,7 +276,14 @@ impl BatchNorm {
         let Some(moments) = self.moments.get() else {
             bail!("batch norm: backward before forward");
         };
-        let (x, weight, bias, [_, channels, plane]) = checked::<T>(arguments)?;
+        let Checked {
+            x,
+            weight,
+            bias,
+            channels,
+            plane,
+            ..
+        } = checked::<T>(arguments)?;
         let dy = elements::<T>(dy.0, dy.1)?;
         let slope = T::from_f64(self.negative_slope);
         let coefficients = coefficients(moments, weight, bias);
@@ -361,7 +390,13 @@ impl CustomOp3 for BatchNorm {
 
 impl Affine {
     fn run<T: Real>(&self, arguments: &Arguments) -> Result<(CpuStorage, Shape)> {
-        let (x, scale, shift, [_, _, plane]) = checked::<T>(arguments)?;
+        let Checked {
+            x,
+            weight: scale,
+            bias: shift,
+            plane,
+            ..
+        } = checked::<T>(arguments)?;
         let coefficients: Vec<(T, T)> = scale.iter().copied().zip(shift.iter().copied()).collect();
         let y = affine_planes(x, plane, &coefficients, T::from_f64(self.negative_slope));
         let shape = arguments[0].1.shape().clone();
