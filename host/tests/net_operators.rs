@@ -210,12 +210,14 @@ fn everything() -> Vec<u32> {
         Var::from_tensor(&tensor).unwrap()
     };
     let x = var(&[3, 5, 70, 50]);
-    let down = var(&[13, 5, 9, 9]);
-    let up = var(&[13, 7, 11, 11]);
-    let (weight, bias) = (var(&[13]), var(&[13]));
+    let down = var(&[20, 5, 9, 9]);
+    let up = var(&[20, 7, 11, 11]);
+    let last = var(&[3, 7, 3, 3]);
+    let (weight, bias) = (var(&[20]), var(&[20]));
     let y = ops::conv2d(&x, &down, 2).unwrap();
     let (y, _) = ops::batch_norm_activation(&y, &weight, &bias, 0.0).unwrap();
     let y = ops::conv_transpose2d(&y, &up).unwrap();
+    let y = ops::conv2d(&y, &last, 1).unwrap();
     let gradients = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
     let mut bits = Vec::new();
     let mut add = |t: &Tensor| {
@@ -223,7 +225,7 @@ fn everything() -> Vec<u32> {
         bits.extend(values.into_iter().map(f32::to_bits));
     };
     add(&y);
-    for var in [&x, &down, &up, &weight, &bias] {
+    for var in [&x, &down, &up, &last, &weight, &bias] {
         add(gradients.get(var).unwrap());
     }
     bits

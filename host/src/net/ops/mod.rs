@@ -15,7 +15,7 @@ pub use norm::{EPSILON, Moments};
 /// Convolution by `weight` `[out, in, k, k]`, k odd, zero padding k/2, stride 1 or 2: the output's
 /// sides are the input's divided by the stride, rounded up. Differentiable in both.
 pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize) -> Result<Tensor> {
-    let kernel = checked_kernel(weight, stride)?;
+    let kernel = checked_kernel(x, weight, stride)?;
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     if x.device().is_cpu() {
         x.apply_op2(&weight, conv::Gather { stride })
@@ -27,7 +27,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize) -> Result<Tensor> {
 /// Transposed convolution by `weight` `[in, out, k, k]`, k odd, stride 2, padding k/2, output
 /// padding 1: the output's sides are twice the input's. Differentiable in both.
 pub fn conv_transpose2d(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let kernel = checked_kernel(weight, 2)?;
+    let kernel = checked_kernel(x, weight, 2)?;
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     let (_, _, height, width) = x.dims4()?;
     if x.device().is_cpu() {
@@ -69,7 +69,10 @@ pub fn affine_activation(
     }
 }
 
-fn checked_kernel(weight: &Tensor, stride: usize) -> Result<usize> {
+fn checked_kernel(x: &Tensor, weight: &Tensor, stride: usize) -> Result<usize> {
+    if x.elem_count() == 0 || weight.elem_count() == 0 {
+        bail!("convolution of an empty tensor: {x:?} with {weight:?}");
+    }
     let (_, _, height, width) = weight.dims4()?;
     if height != width || height % 2 == 0 || !matches!(stride, 1 | 2) {
         bail!("kernel {height}x{width}, stride {stride}: must be square and odd, stride 1 or 2");

@@ -75,3 +75,9 @@ pub fn floats<T: Real, S: Simd>(vector: &T::Vector<S>) -> &[T] {
 pub fn vectors<T: Real, S: Simd>(values: &[T]) -> &[T::Vector<S>] {
     bytemuck::cast_slice(values)
 }
+
+/// The floats as vectors to change; their number must be a multiple of the lanes.
+#[inline(always)]
+pub fn vectors_mut<T: Real, S: Simd>(values: &mut [T]) -> &mut [T::Vector<S>] {
+    bytemuck::cast_slice_mut(values)
+}
