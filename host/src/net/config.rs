@@ -420,6 +420,6 @@ mod tests {
         assert!(refused(|c| c.decoder[0].skip = Some(4)).contains("skip 4"));
         assert!(refused(|c| c.decoder[0].channels = 0).contains("0 channels"));
         assert!(refused(|c| c.encoder.clear()).contains("stages"));
-        assert!(refused(|c| drop(c.decoder.pop())).contains("2 times smaller"));
+        assert!(refused(|c| c.decoder.truncate(3)).contains("2 times smaller"));
     }
 }

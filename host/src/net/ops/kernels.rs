@@ -434,7 +434,7 @@ fn scatter_on<T: Real>(arch: Arch, g: &Geometry, coarse: &[T], weight: &[T]) -> 
     // Of the kernel positions that reach this phase, with the coarse step each reads at.
     let reaching = |phase: usize| {
         (0..g.kernel)
-            .filter(move |k| (phase + pad + s - k % s) % s == 0)
+            .filter(move |k| (phase + pad + s - k % s).is_multiple_of(s))
             .map(move |k| (k, (phase + pad + lead * s - k) / s))
     };
     let mut passes = Vec::new();

@@ -213,10 +213,11 @@ fn coefficients<T: Real>(moments: &Moments, weight: &[T], bias: &[T]) -> Vec<(T,
 
 type Arguments<'a> = [(&'a CpuStorage, &'a Layout); 3];
 
+/// Input, weight and bias, and the input's `[batch, channels, height * width]`.
+type Checked<'a, T> = (&'a [T], &'a [T], &'a [T], [usize; 3]);
+
 /// The three arguments' elements, checked against each other.
-fn checked<'a, T: Real>(
-    arguments: &Arguments<'a>,
-) -> Result<(&'a [T], &'a [T], &'a [T], [usize; 3])> {
+fn checked<'a, T: Real>(arguments: &Arguments<'a>) -> Result<Checked<'a, T>> {
     let [x, weight, bias] = *arguments;
     let (batch, channels, height, width) = x.1.shape().dims4()?;
     let weight = elements::<T>(weight.0, weight.1)?;
