@@ -84,6 +84,14 @@ impl Model {
             "graph: the manifest states {} but the ONNX file has {graph}; {REMEDY}",
             manifest.graph
         );
+        let (stated, found) = (
+            manifest.rule.scale().fraction_bits(),
+            export::fraction_bits(&self.onnx)?,
+        );
+        ensure!(
+            stated == found,
+            "rule: its scale has {stated} fraction bits but the ONNX file's has {found}; {REMEDY}"
+        );
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use residua_host::{
-    calibrate::{Calibrated, Gumbel, Options, calibrate, exceeded_by, tail_threshold, upper_bound},
+    calibrate::{Calibrated, Options, Pareto, calibrate, exceeded_by, tail_threshold, upper_bound},
     eval::image_score,
 };
 use residua_shared::{frame::Size, manifest::Digest, rule::MapScale};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Fixture {
     bounds: Vec<Bound>,
-    gumbel: Vec<GumbelCase>,
+    pareto: Vec<ParetoCase>,
 }
 
 #[derive(Deserialize)]
@@ -23,10 +23,10 @@ struct Bound {
 }
 
 #[derive(Deserialize)]
-struct GumbelCase {
+struct ParetoCase {
     values: Vec<u32>,
     rate: f64,
-    location: f64,
+    shape: f64,
     scale: f64,
     exceeded_by: f64,
 }
@@ -53,14 +53,15 @@ fn bounds_are_scipys_beta_quantiles() {
 }
 
 #[test]
-fn gumbel_fits_are_scipys() {
-    for case in fixture().gumbel {
-        let fit = Gumbel::fit(&case.values).unwrap();
-        assert_near(fit.location, case.location);
+fn pareto_tails_are_scipys() {
+    for case in fixture().pareto {
+        let fit = Pareto::fit(&case.values).unwrap();
+        assert_near(fit.shape, case.shape);
         assert_near(fit.scale, case.scale);
         assert_near(fit.exceeded_by(case.rate), case.exceeded_by);
     }
-    assert_eq!(Gumbel::fit(&[7]), None);
+    assert_eq!(Pareto::fit(&[7]), None);
+    assert_eq!(Pareto::fit(&[7, 7, 9]), None);
 }
 
 #[test]
@@ -84,12 +85,12 @@ fn the_tail_is_counted_where_it_can_be_and_extrapolated_elsewhere() {
 
     let fixture = fixture();
     let sample = fixture
-        .gumbel
+        .pareto
         .iter()
         .find(|c| c.values.len() == 48 && c.rate == 0.001);
     let sample = sample.unwrap();
     let extrapolated = tail_threshold(&sample.values, 0.001);
-    assert_eq!(extrapolated.method, "gumbel l-moments");
+    assert_eq!(extrapolated.method, "generalized pareto");
     assert_eq!(extrapolated.threshold, sample.exceeded_by.ceil() as u32);
 
     let outlier: Vec<u32> = (0..30).map(|i| 100 + i % 3).chain([5000]).collect();
@@ -280,7 +281,7 @@ fn the_words_give_grey_levels_and_what_the_sample_can_say() {
         "48 good images".into(),
         "about 1 in 1000".into(),
         "6.1 in 100".into(),
-        "Gumbel".into(),
+        "extrapolated".into(),
     ] {
         assert!(words.contains(&expected), "{expected}: {words}");
     }

@@ -4,9 +4,6 @@
 /// trusted.
 const EXPECTED_ABOVE: f64 = 10.0;
 
-/// The Euler-Mascheroni constant: mean of the standard Gumbel distribution.
-const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
-
 /// A threshold and how it was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tail {
@@ -29,10 +26,8 @@ pub fn exceeded_by(mut values: Vec<u32>, rate: f64) -> u32 {
 /// The image threshold that good images exceed at `rate`, from their scores.
 ///
 /// With at least ten expected above it, the sample's own quantile. With fewer, the tail is
-/// extrapolated: a score is a maximum over the many pixels of an image, so its distribution nears
-/// Gumbel's (Fisher and Tippett 1928), fitted here by L-moments (Hosking 1990), which outliers move
-/// less than plain moments. The result is never below the largest score seen; where it would be,
-/// that score is taken, and the method says so.
+/// extrapolated by a [`Pareto`] fit. The result is never below the largest score seen; where it
+/// would be, that score is taken, and the method says so.
 pub fn tail_threshold(scores: &[u32], rate: f64) -> Tail {
     if scores.len() as f64 * rate >= EXPECTED_ABOVE {
         return Tail {
@@ -41,11 +36,11 @@ pub fn tail_threshold(scores: &[u32], rate: f64) -> Tail {
         };
     }
     let largest = scores.iter().copied().max().unwrap_or(0);
-    let extrapolated = Gumbel::fit(scores).map_or(0, |fit| fit.exceeded_by(rate).ceil() as u32);
+    let extrapolated = Pareto::fit(scores).map_or(0, |fit| fit.exceeded_by(rate).ceil() as u32);
     if extrapolated > largest {
         Tail {
             threshold: extrapolated,
-            method: "gumbel l-moments",
+            method: "generalized pareto",
         }
     } else {
         Tail {
@@ -55,39 +50,55 @@ pub fn tail_threshold(scores: &[u32], rate: f64) -> Tail {
     }
 }
 
-/// Gumbel's distribution of maxima: P(X <= x) = exp(-exp(-(x - location) / scale)).
+/// The generalized Pareto distribution of what exceeds a sample's median (Pickands 1975):
+/// P(X > x) = `share` · (1 - shape · (x - median) / scale)^(1 / shape).
+///
+/// The shape is kept within 0 (an exponential tail) and 1 (a uniform one): residuals are bounded,
+/// so that their tail is never heavier, whatever a small sample looks like.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Gumbel {
-    pub location: f64,
+pub struct Pareto {
+    pub median: f64,
+    /// Of the values that exceed the median.
+    pub share: f64,
     pub scale: f64,
+    pub shape: f64,
 }
 
-impl Gumbel {
-    /// Fits by L-moments, scale = λ2 / ln 2 and location = λ1 - γ · scale; `None` with fewer than
-    /// two values.
+impl Pareto {
+    /// Fits by L-moments (Hosking and Wallis 1987), which outliers move less than plain moments:
+    /// shape = λ1 / λ2 - 2 and scale = (1 + shape) λ1 of the excesses. `None` where fewer than two
+    /// values exceed the median.
     pub fn fit(values: &[u32]) -> Option<Self> {
-        if values.len() < 2 {
+        let median = exceeded_by(values.to_vec(), 0.5);
+        let excesses = values.iter().filter_map(|v| v.checked_sub(median));
+        let mut excesses: Vec<f64> = excesses.filter(|&v| v > 0).map(f64::from).collect();
+        if excesses.len() < 2 {
             return None;
         }
-        let mut ascending = values.to_vec();
-        ascending.sort_unstable();
-        let n = ascending.len() as f64;
-        let mean = ascending.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        excesses.sort_unstable_by(f64::total_cmp);
+        let n = excesses.len() as f64;
+        let mean = excesses.iter().sum::<f64>() / n;
         // Probability-weighted moment b1, unbiased: mean of (rank - 1) / (n - 1) · value.
-        let weighted = (0_u32..)
-            .zip(&ascending)
-            .map(|(below, v)| f64::from(below) / (n - 1.0) * f64::from(*v))
-            .sum::<f64>()
-            / n;
-        let scale = (2.0 * weighted - mean).max(0.0) / std::f64::consts::LN_2;
+        let ranked = (0_u32..).zip(&excesses);
+        let weighted = ranked.map(|(below, v)| f64::from(below) * v).sum::<f64>() / (n * (n - 1.0));
+        // λ2 = 2 b1 - λ1 is 0 where all excesses are equal: a tail that ends there.
+        let shape = (mean / (2.0 * weighted - mean) - 2.0).clamp(0.0, 1.0);
         Some(Self {
-            location: mean - EULER_GAMMA * scale,
-            scale,
+            median: median.into(),
+            share: n / values.len() as f64,
+            scale: (1.0 + shape) * mean,
+            shape,
         })
     }
 
-    /// The value exceeded with probability `rate`, in 0..1.
+    /// The value exceeded with probability `rate`, in 0 to [`Self::share`].
     pub fn exceeded_by(self, rate: f64) -> f64 {
-        self.location - self.scale * (-(-rate).ln_1p()).ln()
+        let ratio = rate / self.share;
+        let excess = if self.shape == 0.0 {
+            -ratio.ln()
+        } else {
+            (1.0 - ratio.powf(self.shape)) / self.shape
+        };
+        self.median + self.scale * excess
     }
 }

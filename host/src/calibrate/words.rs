@@ -19,7 +19,9 @@ impl Calibrated {
         };
         let how = match &*calibration.method {
             "empirical quantile" => "counted",
-            "gumbel l-moments" => "extrapolated by a Gumbel fit, because so few cannot show it",
+            "generalized pareto" => {
+                "extrapolated from the upper half, because so few cannot show it"
+            }
             _ => "the highest seen, because an extrapolation would lie below it",
         };
         format!(

@@ -11,7 +11,7 @@ use crate::{
     calibrate::{self, Calibrated},
     data, export,
     model::{self, Model},
-    quantize,
+    quantize::{self, Quantized},
     train::run::RunFolder,
 };
 
@@ -47,7 +47,7 @@ impl Args {
         let input = calibrated.input;
         let network = quantize::post_training(&run, input)?;
         let onnx = export::onnx(&network, input.padded_to(network.side_multiple())?)?;
-        let manifest = self.manifest(&run, calibrated, &onnx)?;
+        let manifest = self.manifest(&run, calibrated, &network, &onnx)?;
         model::save(&self.out, &onnx, &manifest)?;
         let model = Model::open(&self.out)?;
         print(&format!(
@@ -75,7 +75,13 @@ impl Args {
         Ok(calibrated)
     }
 
-    fn manifest(&self, run: &RunFolder, calibrated: Calibrated, onnx: &[u8]) -> Result<Manifest> {
+    fn manifest(
+        &self,
+        run: &RunFolder,
+        calibrated: Calibrated,
+        network: &Quantized,
+        onnx: &[u8],
+    ) -> Result<Manifest> {
         let digest = residua_shared::onnx::digest(onnx)?;
         ensure!(
             digest == calibrated.digest,
@@ -103,7 +109,7 @@ impl Args {
             calibration: calibrated.calibration,
             quantization: Quantization {
                 method: "ptq".try_into().ok().context("method")?,
-                images: quantize::SAMPLE as u32,
+                images: network.images,
             },
             training: Training {
                 layout: layout.get_name().try_into().ok().context("layout")?,

@@ -5,7 +5,7 @@
 
 mod graph;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use prost::Message;
 use residua_shared::{frame::Size, manifest::METADATA_KEY};
 use tract_onnx::pb;
@@ -61,72 +61,14 @@ pub fn with_manifest(onnx: &[u8], manifest: &str) -> Vec<u8> {
     [onnx, &metadata.encode_to_vec()].concat()
 }
 
-/// What an ONNX file of ours says of itself.
-pub struct Description {
-    /// The manifest's JSON in the metadata, where there is one.
-    pub manifest: Option<String>,
-    /// The graph's input shape.
-    pub graph: Size,
-    /// Of the reconstruction.
-    pub fraction_bits: u8,
-}
-
-/// Reads an ONNX file's own description. Errors name what is wrong in it.
-pub fn describe(onnx: &[u8]) -> Result<Description> {
-    let model = pb::ModelProto::decode(onnx)
-        .ok()
-        .filter(|model| model.graph.is_some())
-        .context("not a readable ONNX file; copy or export it again")?;
-    let graph = model.graph.unwrap_or_default();
-    let value = |values: &[pb::ValueInfoProto], name: &str| {
-        let found = values.iter().find(|value| value.name == name).cloned();
-        found.with_context(|| {
-            format!(
-                "the graph has no {name}: not a residua model; export one with `residua export`"
-            )
-        })
-    };
-    let input = value(&graph.input, INPUT)?;
-    let output = value(&graph.output, OUTPUT)?;
-    let fraction_bits = output
-        .doc_string
-        .strip_prefix(OUTPUT_DOC)
-        .and_then(|bits| bits.parse().ok())
-        .with_context(|| format!("{OUTPUT}: its fraction bits are not stated; export it again"))?;
-    let size = shape(&input).with_context(|| format!("{INPUT}: export it again"))?;
-    ensure!(
-        shape(&output).is_ok_and(|output| output == size),
-        "{OUTPUT}: its shape is not that of {INPUT}; export it again"
-    );
-    let manifest = model
-        .metadata_props
-        .into_iter()
-        .find(|entry| entry.key == METADATA_KEY)
-        .map(|entry| entry.value);
-    Ok(Description {
-        manifest,
-        graph: size,
-        fraction_bits,
-    })
-}
-
-fn shape(value: &pb::ValueInfoProto) -> Result<Size> {
-    use pb::tensor_shape_proto::dimension::Value::DimValue;
-    let Some(pb::type_proto::Value::TensorType(tensor)) =
-        value.r#type.as_ref().and_then(|kind| kind.value.as_ref())
-    else {
-        bail!("it has no type");
-    };
-    let dims = tensor.shape.iter().flat_map(|shape| &shape.dim);
-    let dims: Vec<i64> = dims
-        .map(|dim| match dim.value {
-            Some(DimValue(n)) => n,
-            _ => 0,
-        })
-        .collect();
-    let [1, 1, height, width] = dims[..] else {
-        bail!("its shape is {dims:?}, not [1, 1, height, width]");
-    };
-    let side = |n: i64| usize::try_from(n).unwrap_or(0);
-    Ok(Size::new(side(width), side(height))?)
+/// The fraction bits that an exported file states of its reconstruction.
+///
+/// Errors where `onnx` is not readable or does not state them.
+pub fn fraction_bits(onnx: &[u8]) -> Result<u8> {
+    let model = pb::ModelProto::decode(onnx).context("not a readable ONNX file")?;
+    let outputs = model.graph.unwrap_or_default().output;
+    outputs
+        .iter()
+        .find_map(|output| output.doc_string.strip_prefix(OUTPUT_DOC)?.parse().ok())
+        .with_context(|| format!("{OUTPUT}: its fraction bits are not stated"))
 }

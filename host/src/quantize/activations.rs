@@ -1,139 +1,97 @@
-//! What a sample of good images does inside the network: the distribution of every channel.
+//! What a sample of good images does inside the network: the range of every channel.
 
 use anyhow::{Result, ensure};
 
-use super::{IMAGE_EXPONENT, smallest_exponent};
 use crate::net::folded::{Folded, Source};
 
 /// Octaves that a channel's histogram resolves: 2^-20 to 2^12.
 const LOWEST_OCTAVE: i32 = -20;
 const OCTAVES: u32 = 32;
-/// Bins an octave: a bin is at most one step wide for values near 255 steps.
-const BINS_BITS: u32 = 8;
+/// A bin is at most one step wide for values near 255 steps.
+const BITS_PER_OCTAVE: u32 = 8;
+/// The bits of an f32 that do not matter for its bin.
+const DROPPED_BITS: u32 = f32::MANTISSA_DIGITS - 1 - BITS_PER_OCTAVE;
+/// The first bin in the order of the bits of all f32.
+const FIRST_BIN: u32 = ((127 + LOWEST_OCTAVE) as u32) << BITS_PER_OCTAVE;
 
-/// Exponents tried below the one that saturates nothing.
-const FINER_EXPONENTS: i32 = 6;
+/// Ranges tried, in fractions of an octave below the largest value.
+const TRIES_PER_OCTAVE: i32 = 8;
+const TRIED_OCTAVES: i32 = 5;
 
-/// Mean and mean square of a channel, in real values.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Moments {
-    pub mean: f64,
-    pub square: f64,
-}
-
-/// One channel's non-negative values.
+/// One channel's values after ReLU.
 #[derive(Clone, Debug)]
-pub struct Channel {
+struct Channel {
     histogram: Vec<u32>,
-    count: u64,
-    sum: f64,
-    squares: f64,
     largest: f64,
-    /// The values stand for themselves times this.
-    factor: f64,
 }
 
 impl Channel {
     fn new() -> Self {
         Self {
-            histogram: vec![0; (OCTAVES << BINS_BITS) as usize],
-            count: 0,
-            sum: 0.0,
-            squares: 0.0,
+            histogram: vec![0; (OCTAVES << BITS_PER_OCTAVE) as usize],
             largest: 0.0,
-            factor: 1.0,
         }
     }
 
     fn add(&mut self, values: &[f32]) {
         for &value in values {
             self.histogram[bin(value)] += 1;
-            self.sum += f64::from(value);
-            self.squares += f64::from(value) * f64::from(value);
             self.largest = self.largest.max(value.into());
         }
-        self.count += values.len() as u64;
     }
 
-    fn scaled(&self, factor: f64) -> Self {
-        Self {
-            factor: self.factor * factor,
-            ..self.clone()
-        }
-    }
-
-    pub fn largest(&self) -> f64 {
-        self.largest * self.factor
-    }
-
-    pub fn best_step(&self) -> f64 {
-        let steps = (0..40).map(|j| self.largest() / 255.0 * (-f64::from(j) / 8.0).exp2());
-        steps
-            .map(|s| (s, self.squared_error(s)))
+    fn range(&self) -> f64 {
+        let ranges = (0..TRIED_OCTAVES * TRIES_PER_OCTAVE)
+            .map(|n| self.largest * (-f64::from(n) / f64::from(TRIES_PER_OCTAVE)).exp2());
+        ranges
+            .map(|range| (range, self.squared_error(range / 255.0)))
             .min_by(|a, b| a.1.total_cmp(&b.1))
-            .unwrap()
-            .0
+            .map_or(self.largest, |(range, _)| range)
     }
 
-    fn moments(&self) -> Moments {
-        let scale = self.factor;
-        let count = self.count.max(1) as f64;
-        Moments {
-            mean: self.sum / count * scale,
-            square: self.squares / count * scale * scale,
-        }
-    }
-
-    /// Σ (value - its nearest of 0..=255 steps of 2^exponent)².
+    /// Σ (value - the nearest of 0 to 255 steps)².
     fn squared_error(&self, step: f64) -> f64 {
-        let step = step / self.factor;
-        let error: f64 = self
-            .histogram
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0)
+        let filled = self.histogram.iter().enumerate().filter(|(_, n)| **n > 0);
+        filled
             .map(|(bin, &count)| {
-                let value = bin_middle(bin);
+                let value = middle(bin);
                 let nearest = (value / step).round_ties_even().min(255.0) * step;
-                f64::from(count) * (value - nearest) * (value - nearest)
+                f64::from(count) * (value - nearest).powi(2)
             })
-            .sum();
-        let scale = self.factor;
-        error * scale * scale
+            .sum()
     }
 }
 
-/// A float's upper bits order and group non-negative values into [`BINS_BITS`] bins an octave.
+/// The upper bits of a non-negative float order and group values into bins of equal ratio.
 fn bin(value: f32) -> usize {
-    let lowest = ((127 + LOWEST_OCTAVE) as u32) << BINS_BITS;
-    let bits = value.max(0.0).to_bits() >> (f32::MANTISSA_DIGITS - 1 - BINS_BITS);
-    bits.saturating_sub(lowest).min((OCTAVES << BINS_BITS) - 1) as usize
+    let bits = value.max(0.0).to_bits() >> DROPPED_BITS;
+    let last = (OCTAVES << BITS_PER_OCTAVE) - 1;
+    bits.saturating_sub(FIRST_BIN).min(last) as usize
 }
 
-fn bin_middle(bin: usize) -> f64 {
+fn middle(bin: usize) -> f64 {
     if bin == 0 {
         return 0.0;
     }
-    let lowest = ((127 + LOWEST_OCTAVE) as u32) << BINS_BITS;
-    let shift = f32::MANTISSA_DIGITS - 1 - BINS_BITS;
-    f32::from_bits(((bin as u32 + lowest) << shift) | (1 << (shift - 1))).into()
+    let bits = (bin as u32 + FIRST_BIN) << DROPPED_BITS | 1 << (DROPPED_BITS - 1);
+    f32::from_bits(bits).into()
 }
 
-/// The distributions of the image's and every hidden layer's channels over a sample of images.
+/// The distributions of every hidden layer's channels over a sample of images.
 #[derive(Clone, Debug)]
 pub struct Activations {
+    images: u32,
     names: Vec<String>,
-    image: Channel,
     layers: Vec<Vec<Channel>>,
 }
 
 impl Activations {
     /// Of no images yet.
     pub fn new(folded: &Folded) -> Self {
-        let hidden = &folded.layers[..folded.layers.len() - 1];
+        let hidden = &folded.layers[..folded.layers.len().saturating_sub(1)];
         Self {
+            images: 0,
             names: hidden.iter().map(|layer| layer.name.clone()).collect(),
-            image: Channel::new(),
             layers: hidden
                 .iter()
                 .map(|layer| vec![Channel::new(); layer.output_channels])
@@ -141,112 +99,59 @@ impl Activations {
         }
     }
 
-    /// Hidden layers: those whose output takes an exponent.
+    /// Images added.
+    pub fn images(&self) -> u32 {
+        self.images
+    }
+
+    /// How many layers' outputs an image has: all but the last one's.
     pub fn hidden(&self) -> usize {
         self.layers.len()
     }
 
-    /// Adds an image's pixels, grey levels / 255.
-    pub fn add_image(&mut self, pixels: &[f32]) {
-        self.image.add(pixels);
-    }
-
-    /// Adds hidden layer `index`'s output for one image, `[channels, height, width]`, after ReLU.
+    /// Adds one image's outputs, for each hidden layer `[channels, height, width]` after ReLU.
     ///
-    /// Errors where a value is not finite.
-    pub fn add(&mut self, index: usize, values: &[f32]) -> Result<()> {
+    /// Errors where a value is not finite, or their number does not fit the layers.
+    pub fn add(&mut self, outputs: &[Vec<f32>]) -> Result<()> {
         ensure!(
-            values.iter().all(|value| value.is_finite()),
-            "layer {}: an activation is not a finite number; train again from the last good weights",
-            self.names[index]
+            outputs.len() == self.layers.len(),
+            "activations of {} layers for {} hidden ones",
+            outputs.len(),
+            self.layers.len()
         );
-        let channels = &mut self.layers[index];
-        let area = values.len() / channels.len();
-        for (channel, values) in channels.iter_mut().zip(values.chunks_exact(area)) {
-            channel.add(values);
+        for ((name, channels), values) in self.names.iter().zip(&mut self.layers).zip(outputs) {
+            ensure!(
+                values.iter().all(|value| value.is_finite()),
+                "layer {name}: an activation is not a finite number; train again from the last \
+                 good weights"
+            );
+            ensure!(
+                !values.is_empty() && values.len().is_multiple_of(channels.len()),
+                "layer {name}: {} activations for {} channels",
+                values.len(),
+                channels.len()
+            );
+            let area = values.len() / channels.len();
+            for (channel, values) in channels.iter_mut().zip(values.chunks_exact(area)) {
+                channel.add(values);
+            }
         }
+        self.images += 1;
         Ok(())
     }
 
-    /// Channel distributions of hidden layer `index`.
-    pub fn channels(&self, index: usize) -> &[Channel] {
-        &self.layers[index]
-    }
-
-    /// The same with channel c of layer l multiplied by 2^`shifts[l][c]`.
-    pub fn scaled(&self, shifts: &[Vec<f64>]) -> Self {
-        let layers = self.layers.iter().zip(shifts).map(|(channels, shifts)| {
-            let pairs = channels.iter().zip(shifts);
-            pairs
-                .map(|(channel, shift)| channel.scaled(*shift))
-                .collect()
-        });
-        Self {
-            names: self.names.clone(),
-            image: self.image.clone(),
-            layers: layers.collect(),
-        }
-    }
-
-    /// Moments of the channels that `source` yields, on the integer graph's scale: an image of
-    /// grey level g has the value g/256 there.
-    pub fn inputs(&self, source: Source) -> Vec<Moments> {
-        let of = |index: usize| self.layers[index].iter().map(Channel::moments);
-        match source {
-            Source::Image => {
-                let factor = 255.0 * f64::from(IMAGE_EXPONENT).exp2();
-                let Moments { mean, square } = self.image.moments();
-                vec![Moments {
-                    mean: mean * factor,
-                    square: square * factor * factor,
-                }]
-            }
-            Source::Layer(index) => of(index).collect(),
-            Source::Concat(first, second) => of(first).chain(of(second)).collect(),
-        }
-    }
-
-    /// The exponent of each hidden layer's output: the least squared error over the sample, with
-    /// saturation at 255 steps counted; layers that are concatenated anywhere share one.
-    pub fn exponents(&self, folded: &Folded) -> Vec<i32> {
-        let groups = groups(folded);
-        let exponent_of = |group: usize| {
-            let members = || (0..self.layers.len()).filter(|&layer| groups[layer] == group);
-            let channels = || members().flat_map(|layer| &self.layers[layer]);
-            let largest = channels().fold(0.0, |max: f64, c| max.max(c.largest()));
-            if largest == 0.0 {
-                return IMAGE_EXPONENT;
-            }
-            let fitting = smallest_exponent(largest / 255.0);
-            let error = |exponent| {
-                channels()
-                    .map(|c| c.squared_error(f64::from(exponent).exp2()))
-                    .sum::<f64>()
-            };
-            let candidates = if std::env::var("ABL").is_ok_and(|v| v.contains("fit")) {
-                fitting..=fitting
-            } else {
-                fitting - FINER_EXPONENTS..=fitting
-            };
-            candidates
-                .map(|exponent| (exponent, error(exponent)))
-                .min_by(|a, b| a.1.total_cmp(&b.1))
-                .map_or(fitting, |(exponent, _)| exponent)
-        };
-        groups.iter().map(|&group| exponent_of(group)).collect()
+    /// For each channel of hidden layer `index` the value that 255 steps should reach: it makes
+    /// the least squared error over the sample, saturation included. 0 for a dead channel.
+    pub fn ranges(&self, index: usize) -> Vec<f64> {
+        self.layers[index].iter().map(Channel::range).collect()
     }
 }
 
-/// For each hidden layer the lowest layer that it must share its exponent with.
-fn groups(folded: &Folded) -> Vec<usize> {
-    let mut groups: Vec<usize> = (0..folded.layers.len() - 1).collect();
-    for layer in &folded.layers {
-        if let Source::Concat(a, b) = layer.source {
-            let (keep, drop) = (groups[a].min(groups[b]), groups[a].max(groups[b]));
-            for group in groups.iter_mut().filter(|group| **group == drop) {
-                *group = keep;
-            }
-        }
+/// The layers whose channels `source` yields, in order.
+pub fn parts(source: Source) -> Vec<usize> {
+    match source {
+        Source::Image => Vec::new(),
+        Source::Layer(index) => vec![index],
+        Source::Concat(first, second) => vec![first, second],
     }
-    groups
 }

@@ -10,8 +10,8 @@ use crate::{
     train::run::RunFolder,
 };
 
-/// Good images on which activation scales are chosen: the first of the training part.
-pub const SAMPLE: usize = 16;
+/// Good images on which activation ranges are measured: the first of the training part.
+const SAMPLE: usize = 16;
 
 /// Quantizes the kept weights of a run for images of `input`, on the first [`SAMPLE`] images of its
 /// training part.
@@ -27,11 +27,12 @@ pub fn post_training(run: &RunFolder, input: Size) -> Result<Quantized> {
     let mut activations = Activations::new(&folded);
     for image in &sample {
         let image = padded(image, run.config().network.stride())?;
-        activations.add_image(&image.flatten_all()?.to_vec1()?);
-        let layers = net.activations(&image)?;
-        for (index, layer) in layers.iter().enumerate().take(activations.hidden()) {
-            activations.add(index, &layer.flatten_all()?.to_vec1()?)?;
-        }
+        let outputs = net.activations(&image)?;
+        let hidden = outputs.iter().take(activations.hidden());
+        let hidden: Vec<Vec<f32>> = hidden
+            .map(|output| output.flatten_all()?.to_vec1())
+            .collect::<candle_core::Result<_>>()?;
+        activations.add(&hidden)?;
     }
     quantize(&folded, &activations).with_context(|| run.path().display().to_string())
 }

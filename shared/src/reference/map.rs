@@ -22,9 +22,8 @@ pub fn map(
     BufferError::exact("residual", residual.len(), size.area())?;
     BufferError::exact("map", map.len(), size.area())?;
     let radius = scale.box_size() / 2;
-    let around = |centre: usize, side: usize| {
-        centre.saturating_sub(radius)..(centre + radius + 1).min(side)
-    };
+    let around =
+        |centre: usize, side: usize| centre.saturating_sub(radius)..(centre + radius + 1).min(side);
     for y in 0..size.height() {
         for x in 0..size.width() {
             let mut sum = 0_u32;
