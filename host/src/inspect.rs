@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use image::{ExtendedColorType, ImageFormat, Rgb, RgbImage};
+use image::{ExtendedColorType, Rgb, RgbImage};
 use residua_shared::{
     rule::DecisionRule,
     verdict::{Outcome, Region, Verdict},
@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::{
     data::{Grey, read_grey},
     model::Inspected,
+    save,
 };
 
 /// The perceptually uniform colour map "inferno" (S. van der Walt and N. Smith, matplotlib, CC0),
@@ -309,25 +310,19 @@ impl Pictures {
 
     fn write(&self, image: &Grey, inspected: &Inspected, rule: &DecisionRule) -> Result<()> {
         let overlay = overlay(image, inspected, rule);
-        save(&self.mask, &inspected.mask, image, ExtendedColorType::L8)?;
-        save(
+        save::png(
+            &self.mask,
+            &inspected.mask,
+            image.size,
+            ExtendedColorType::L8,
+        )?;
+        save::png(
             &self.overlay,
             overlay.as_raw(),
-            image,
+            image.size,
             ExtendedColorType::Rgb8,
         )
     }
-}
-
-fn save(path: &Path, bytes: &[u8], image: &Grey, colour: ExtendedColorType) -> Result<()> {
-    let (width, height) = (image.size.width() as u32, image.size.height() as u32);
-    image::save_buffer_with_format(path, bytes, width, height, colour, ImageFormat::Png)
-        .with_context(|| {
-            format!(
-                "{}: cannot write; check the rights and the free space",
-                path.display()
-            )
-        })
 }
 
 /// What to inspect and what to make of it.

@@ -2,10 +2,13 @@
 
 use std::{
     fs::{self, File},
+    io::Cursor,
     path::Path,
 };
 
 use anyhow::{Context, Result};
+use image::{ExtendedColorType, ImageFormat};
+use residua_shared::frame::Size;
 
 /// Writes `content` to `file`, whose folder is made where it is missing. A reader, or whoever comes
 /// after a full disk or a power cut, finds the old content or the new one.
@@ -33,4 +36,13 @@ pub fn replace_by(file: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Resul
             file.display()
         )
     })
+}
+
+/// As [`replace`], with an image as PNG; `pixels` are rows of `colour` samples.
+pub fn png(file: &Path, pixels: &[u8], size: Size, colour: ExtendedColorType) -> Result<()> {
+    let (width, height) = (size.width() as u32, size.height() as u32);
+    let mut png = Cursor::new(Vec::new());
+    image::write_buffer_with_format(&mut png, pixels, width, height, colour, ImageFormat::Png)
+        .with_context(|| file.display().to_string())?;
+    replace(file, png.get_ref())
 }

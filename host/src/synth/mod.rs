@@ -16,7 +16,7 @@ mod texture;
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use image::{ExtendedColorType, ImageFormat};
+use image::ExtendedColorType;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -27,6 +27,8 @@ pub use defect::{DefectKind, VISIBLE};
 use random::below;
 pub use texture::Family;
 use texture::Surface;
+
+use crate::save;
 
 /// The smallest side of a synthetic image: a defect must fit in it.
 pub const MIN_SIDE: usize = 64;
@@ -195,16 +197,5 @@ impl Wrong {
 }
 
 fn write(path: &Path, size: Size, pixels: &[u8]) -> Result<()> {
-    let cannot = || {
-        format!(
-            "{}: cannot write; check the rights and the free space",
-            path.display()
-        )
-    };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(cannot)?;
-    }
-    let (width, height) = (size.width() as u32, size.height() as u32);
-    let (colour, format) = (ExtendedColorType::L8, ImageFormat::Png);
-    image::save_buffer_with_format(path, pixels, width, height, colour, format).with_context(cannot)
+    save::png(path, pixels, size, ExtendedColorType::L8)
 }

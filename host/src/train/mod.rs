@@ -32,13 +32,14 @@ pub use options::{DeviceChoice, Objective, Options, Schedule};
 pub fn train(options: &Options) -> Result<RunFolder> {
     let device = options.device.open()?;
     let dataset = options.dataset()?;
-    let mut run = options.open_run(&dataset)?;
-    let config = run.config().clone();
+    let config = options.config(&dataset)?;
     let split = dataset.split(config.data.split_seed)?;
     let seed = config.training.seed;
     let train = Batches::training(&split.train, &config)?;
     let held_out = Batches::held_out(&split.validation, &config)?.all(&device)?;
 
+    // Only now, so that data which cannot be used leave no run behind.
+    let mut run = options.open_run(config.clone())?;
     let (net, adam) = run.restore(&device)?.map_or_else(
         || {
             let net = Autoencoder::new(&config.network, seed, &device)?;

@@ -127,13 +127,24 @@ impl Options {
         data::open(&self.data, Some(stored.layout), stored.patch)
     }
 
-    /// The run folder: a new one, or with `resume` the one that is there.
-    pub(super) fn open_run(&self, dataset: &Dataset) -> Result<RunFolder> {
+    /// What is trained on what: by these options in a new run, else as before but for what they may
+    /// change. Errors where they contradict the run, or where a new run has no place.
+    pub(super) fn config(&self, dataset: &Dataset) -> Result<RunConfig> {
         if self.resume {
-            self.open_existing(dataset)
-        } else {
-            RunFolder::create(&self.out, self.new_config(dataset))
+            return self.resumed_config(dataset);
         }
+        RunFolder::check_free(&self.out)?;
+        Ok(self.new_config(dataset))
+    }
+
+    /// The run folder: a new one, or with `resume` the one that is there.
+    pub(super) fn open_run(&self, config: RunConfig) -> Result<RunFolder> {
+        if !self.resume {
+            return RunFolder::create(&self.out, config);
+        }
+        let mut run = RunFolder::open(&self.out)?;
+        run.set_config(config)?;
+        Ok(run)
     }
 
     /// The published settings for the published networks; for the others those that let a small
@@ -167,9 +178,8 @@ impl Options {
         }
     }
 
-    fn open_existing(&self, dataset: &Dataset) -> Result<RunFolder> {
-        let mut run = RunFolder::open(&self.out)?;
-        let mut config = run.config().clone();
+    fn resumed_config(&self, dataset: &Dataset) -> Result<RunConfig> {
+        let mut config = RunFolder::open(&self.out)?.config().clone();
         let RunConfig {
             preset,
             data,
@@ -195,8 +205,7 @@ impl Options {
         training.epochs = self.epochs.unwrap_or(training.epochs);
         training.patience = self.patience.or(training.patience);
         training.learning_rate = self.learning_rate.unwrap_or(training.learning_rate);
-        run.set_config(config)?;
-        Ok(run)
+        Ok(config)
     }
 }
 

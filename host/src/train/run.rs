@@ -138,13 +138,18 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a new run folder; errors where there is one already.
-    pub(super) fn create(path: &Path, config: RunConfig) -> Result<Self> {
+    /// Errors where there is a run at `path` already.
+    pub(super) fn check_free(path: &Path) -> Result<()> {
         ensure!(
             !path.join(CONFIG).exists(),
             "{}: holds a run already; go on with it by --resume, or choose another --out",
             path.display()
         );
+        Ok(())
+    }
+
+    /// Makes a new run folder.
+    pub(super) fn create(path: &Path, config: RunConfig) -> Result<Self> {
         fs::create_dir_all(path)
             .with_context(|| format!("{}: cannot make the run folder", path.display()))?;
         let mut run = Self {

@@ -73,7 +73,7 @@ mod images {
         let scratch = scratch("image-empty");
         let bad = scratch.join("empty.png");
         File::create(&bad).unwrap();
-        inspected_after_a_good_one(&bad, &scratch).refused(&[shown(&bad), "not an image"]);
+        inspected_after_a_good_one(&bad, &scratch).refused(&[shown(&bad), "empty"]);
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod images {
         let scratch = scratch("image-none");
         let bad = scratch.join("letter.png");
         fs::write(&bad, "Dear colleague, the camera is on the other folder.\n").unwrap();
-        inspected_after_a_good_one(&bad, &scratch).refused(&[shown(&bad), "not an image"]);
+        inspected_after_a_good_one(&bad, &scratch).refused(&[shown(&bad), "not a PNG"]);
     }
 
     #[test]
@@ -132,10 +132,7 @@ mod data {
         let run = scratch.join("run");
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         train(&data, &run).refused(&words);
-        assert!(
-            !run.join("best.safetensors").exists(),
-            "weights were written for data that was refused"
-        );
+        assert!(!run.exists(), "a run was made of data that was refused");
     }
 
     fn a_training_image(data: &Path) -> PathBuf {
@@ -256,7 +253,7 @@ mod run {
 
     #[test]
     fn damaged() {
-        for name in ["config.toml", "best.safetensors"] {
+        for name in ["config.toml", "best-1.safetensors"] {
             let scratch = scratch(&format!("run-damaged-{name}"));
             let run = Fixture::get().run_copy(&scratch);
             let file = run.join(name);
@@ -279,8 +276,9 @@ mod run {
         let scratch = scratch("run-not-calibrated");
         let run = Fixture::get().run_copy(&scratch);
         fs::remove_file(run.join("calibration.toml")).unwrap();
-        residua(args!["export", run, "--out", scratch.join("model")])
-            .refused(&[shown(&run), "residua calibrate"]);
+        // It is then calibrated at the defaults.
+        residua(args!["export", run, "--out", scratch.join("model")]).success();
+        assert!(run.join("calibration.toml").exists());
     }
 }
 
@@ -302,7 +300,17 @@ mod model {
         let path = model.join("manifest.json");
         let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         change(&mut manifest);
-        fs::write(&path, serde_json::to_vec_pretty(&manifest).unwrap()).unwrap();
+        let manifest = serde_json::to_string_pretty(&manifest).unwrap();
+        fs::write(&path, &manifest).unwrap();
+        // Inside the file it is the last record: tag, length in two bytes, key, value.
+        let onnx = model.join("model.onnx");
+        let bytes = fs::read(&onnx).unwrap();
+        let key = b"\x0a\x10residua.manifest";
+        let at = bytes.windows(key.len()).position(|window| window == key);
+        let record = at.unwrap() - 3;
+        assert_eq!(bytes[record], 0x72, "metadata_props are field 14");
+        let changed = residua_host::export::with_manifest(&bytes[..record], &manifest);
+        fs::write(&onnx, changed).unwrap();
         model
     }
 
@@ -479,8 +487,14 @@ mod disk {
         let scratch = scratch("full-export");
         let model = Fixture::get().model_copy(&scratch);
         let before = files(&model);
-        residua_without_space(args!["export", Fixture::get().run, "--out", model])
-            .refused(&[shown(&model), "File too large"]);
+        residua_without_space(args![
+            "export",
+            Fixture::get().run,
+            "--out",
+            model,
+            "--force"
+        ])
+        .refused(&[shown(&model), "File too large"]);
         assert_intact(&model, &before);
     }
 
@@ -567,7 +581,7 @@ mod training {
     fn a_loss_that_is_no_number() {
         let scratch = scratch("nan");
         let run = Fixture::get().run_copy(&scratch);
-        let best = fs::read(run.join("best.safetensors")).unwrap();
+        let best = fs::read(run.join("best-1.safetensors")).unwrap();
         residua(args![
             "train",
             "--data",
@@ -586,7 +600,7 @@ mod training {
         ])
         .refused(&["loss", "--lr"]);
         assert!(
-            fs::read(run.join("best.safetensors")).unwrap() == best,
+            fs::read(run.join("best-1.safetensors")).unwrap() == best,
             "the last good weights were lost"
         );
         // They are still good for something.

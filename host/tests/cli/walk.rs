@@ -30,9 +30,9 @@ fn a_run_holds_what_a_user_may_want_to_look_at() {
     let Fixture { run, .. } = Fixture::get();
     for name in [
         "config.toml",
-        "best.safetensors",
-        "last.safetensors",
-        "optimizer.safetensors",
+        "best-1.safetensors",
+        "last-1.safetensors",
+        "optimizer-1.safetensors",
         "state.json",
         "metrics.jsonl",
         "curve.svg",
