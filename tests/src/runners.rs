@@ -1,5 +1,12 @@
 //! One small runner per runtime. Each must reconstruct what the judge does: tolerance zero.
 
+use std::{
+    env, fs,
+    io::Write,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
 use residua_edge::engine::{Engine, EngineError, reference::Reference, tract::Tract};
 use residua_shared::{
     frame::{Frame, Size},
@@ -58,6 +65,62 @@ impl Runner for TractRunner {
         images: &[Vec<u8>],
     ) -> Result<Vec<Vec<i32>>, String> {
         all(Tract::new(onnx, input, fraction_bits), images)
+    }
+}
+
+/// onnxruntime with and without its optimizations, in the Python that `RESIDUA_PYTHON` names.
+pub struct OnnxRuntime;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python/reconstruct.py");
+
+impl Runner for OnnxRuntime {
+    fn name(&self) -> &'static str {
+        "onnxruntime"
+    }
+
+    fn run(
+        &self,
+        onnx: &[u8],
+        input: Size,
+        _fraction_bits: u8,
+        images: &[Vec<u8>],
+    ) -> Result<Vec<Vec<i32>>, String> {
+        static FILES: AtomicUsize = AtomicUsize::new(0);
+        let python = env::var_os("RESIDUA_PYTHON").ok_or(
+            "RESIDUA_PYTHON is not set: run the tests by `cargo xtask test`, or name a Python \
+             with the packages of tests/python/requirements.txt",
+        )?;
+        let text = |error: std::io::Error| error.to_string();
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let file = env::temp_dir().join(format!("residua-{}-{number}.onnx", std::process::id()));
+        fs::write(&file, onnx).map_err(text)?;
+        let mut child = Command::new(python)
+            .arg(SCRIPT)
+            .arg(&file)
+            .args([input.width().to_string(), input.height().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(text)?;
+        let mut stdin = child.stdin.take().ok_or("no standard input")?;
+        let pixels = images.concat();
+        // From a thread, because the results fill their pipe while images are still coming. Where
+        // Python ends early, what it said matters more than the broken pipe.
+        let writer = std::thread::spawn(move || stdin.write_all(&pixels));
+        let output = child.wait_with_output().map_err(text);
+        let _ = writer.join();
+        fs::remove_file(&file).map_err(text)?;
+        let output = output?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        let values: Vec<i32> = output
+            .stdout
+            .chunks_exact(4)
+            .map(|bytes| i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+            .collect();
+        Ok(values.chunks(input.area()).map(<[i32]>::to_vec).collect())
     }
 }
 

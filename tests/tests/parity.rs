@@ -15,14 +15,21 @@ use residua_shared::{
 use residua_tests::{
     onnx_writer::{onnx, onnx_up_to},
     random_net::{LayerSpec, RandomNet},
-    runners::{Judge, Runner, TractRunner},
+    runners::{Judge, OnnxRuntime, Runner, TractRunner},
 };
 use tract_onnx::prelude::*;
 
 const CASES: u64 = 200;
 
-fn runners() -> [&'static (dyn Runner + Sync); 1] {
-    [&TractRunner]
+/// Starting Python is slow, so onnxruntime runs one case in this many.
+const ONNXRUNTIME_EVERY: u64 = 5;
+
+fn runners(seed: u64) -> &'static [&'static dyn Runner] {
+    if seed.is_multiple_of(ONNXRUNTIME_EVERY) {
+        &[&TractRunner, &OnnxRuntime]
+    } else {
+        &[&TractRunner]
+    }
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -164,7 +171,7 @@ fn check(seed: u64) {
             .unwrap_or_else(|error| panic!("{} on seed {seed}: {error}", runner.name()))
     };
     let expected = run(&Judge);
-    for runner in runners() {
+    for &runner in runners(seed) {
         let found = run(runner);
         for (image, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let differs = found.iter().zip(expected).position(|(a, b)| a != b);

@@ -186,7 +186,7 @@ mod data {
         train_on_spoilt("data-empty-file", |data| {
             let image = a_training_image(data);
             File::create(&image).unwrap();
-            vec![shown(&image).into(), "not an image".into()]
+            vec![shown(&image).into(), "empty".into()]
         });
     }
 
@@ -204,7 +204,7 @@ mod data {
         train_on_spoilt("data-no-image", |data| {
             let image = a_training_image(data);
             fs::write(&image, "<html>404</html>").unwrap();
-            vec![shown(&image).into(), "not an image".into()]
+            vec![shown(&image).into(), "not a PNG".into()]
         });
     }
 
