@@ -1,0 +1,203 @@
+//! Training as a process that may be killed, resumed and repeated.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use residua_host::{
+    synth::{self, Family},
+    train::run::{Metrics, RunFolder},
+};
+use residua_shared::frame::Size;
+use tempfile::TempDir;
+
+const EPOCHS: &str = "4";
+
+/// A scratch folder with a small data set.
+fn scratch() -> (TempDir, PathBuf) {
+    let scratch = tempfile::tempdir().unwrap();
+    let data = scratch.path().join("data");
+    let mut options = synth::Options::new(Family::Cloth, Size::new(64, 64).unwrap());
+    (options.train, options.good, options.per_kind) = (40, 1, 0);
+    synth::generate(&options, &data).unwrap();
+    (scratch, data)
+}
+
+fn command(data: &Path, run: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
+    command
+        .args(["train", "--device", "cpu", "--preset", "edge-tiny"])
+        .args(["--batch", "2", "--epochs", EPOCHS])
+        .args(more)
+        .arg("--data")
+        .arg(data)
+        .arg("--out")
+        .arg(run)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn train(data: &Path, run: &Path, more: &[&str]) -> Output {
+    command(data, run, more).output().unwrap()
+}
+
+#[track_caller]
+fn trained(data: &Path, run: &Path, more: &[&str]) {
+    let output = train(data, run, more);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[track_caller]
+fn refused(data: &Path, run: &Path, more: &[&str], words: &[&str]) {
+    let output = train(data, run, more);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    for word in words {
+        assert!(error.contains(word), "no {word} in {error}");
+    }
+}
+
+/// Weights and moments by file name, and the metrics without their times.
+fn result(run: &Path) -> (BTreeMap<String, Vec<u8>>, Vec<Metrics>) {
+    let mut tensors = BTreeMap::new();
+    for entry in fs::read_dir(run).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "safetensors") {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            tensors.insert(name, fs::read(&path).unwrap());
+        }
+    }
+    let metrics = RunFolder::open(run).unwrap().metrics().unwrap();
+    let timeless = metrics.into_iter().map(|metrics| Metrics {
+        seconds: 0.0,
+        images_per_second: 0.0,
+        waiting: 0.0,
+        ..metrics
+    });
+    (tensors, timeless.collect())
+}
+
+fn epochs(run: &Path) -> u32 {
+    RunFolder::open(run).map_or(0, |run| run.state().epoch)
+}
+
+/// Kills the training (SIGKILL) as soon as `epochs` are done.
+fn kill_after(mut child: Child, run: &Path, wanted: u32) {
+    let start = Instant::now();
+    while epochs(run) < wanted {
+        assert!(start.elapsed() < Duration::from_secs(120), "no epoch ended");
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_killed_training_resumes_to_the_same_bits() {
+    let (scratch, data) = scratch();
+    let straight = scratch.path().join("straight");
+    trained(&data, &straight, &[]);
+    let killed = scratch.path().join("killed");
+    kill_after(command(&data, &killed, &[]).spawn().unwrap(), &killed, 1);
+    // Once more, in a resumed one.
+    if epochs(&killed) < 2 {
+        let child = command(&data, &killed, &["--resume"]).spawn().unwrap();
+        kill_after(child, &killed, 2);
+    }
+    assert!(epochs(&killed) <= 4);
+    let log = killed.join("metrics.jsonl");
+    let torn = fs::read_to_string(&log).unwrap() + "{\"epoch\":9,\"lo";
+    fs::write(&log, torn).unwrap();
+    fs::write(killed.join("last-9.safetensors"), "half a file").unwrap();
+    fs::write(killed.join("state.json.partial"), "{").unwrap();
+    trained(&data, &killed, &["--resume"]);
+    assert_eq!(result(&killed), result(&straight));
+}
+
+#[test]
+fn equal_seeds_give_equal_bits_on_any_number_of_threads() {
+    let (scratch, data) = scratch();
+    let run = |name: &str, threads: &str, seed: &str| {
+        let run = scratch.path().join(name);
+        let mut command = command(&data, &run, &["--seed", seed]);
+        let status = command.env("RAYON_NUM_THREADS", threads).status().unwrap();
+        assert!(status.success());
+        result(&run)
+    };
+    let one = run("one", "1", "7");
+    assert_eq!(one, run("again", "1", "7"));
+    assert_eq!(one, run("two", "2", "7"));
+    assert_ne!(one, run("other", "1", "8"));
+}
+
+#[test]
+fn the_epoch_with_the_lowest_held_out_loss_is_kept() {
+    let (scratch, data) = scratch();
+    let path = scratch.path().join("run");
+    // A high constant rate, so that the last epoch is not simply the best.
+    trained(&data, &path, &["--schedule", "constant", "--lr", "0.02"]);
+    let run = RunFolder::open(&path).unwrap();
+    let metrics = run.metrics().unwrap();
+    let best = metrics
+        .iter()
+        .min_by(|a, b| a.held_out_loss.total_cmp(&b.held_out_loss))
+        .unwrap();
+    assert_eq!(run.state().kept_epoch, best.epoch);
+    assert_eq!(run.state().kept_loss, best.held_out_loss);
+    run.best(&candle_core::Device::Cpu).unwrap();
+}
+
+#[test]
+fn a_diverged_training_goes_on_with_a_lower_rate() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    let diverging = ["--schedule", "constant", "--lr", "1e30"];
+    refused(&data, &run, &diverging, &["not a finite number", "--lr"]);
+    trained(&data, &run, &["--resume", "--lr", "0.001"]);
+    assert_eq!(epochs(&run), 4);
+}
+
+#[test]
+fn a_resumed_training_refuses_what_contradicts_it() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    trained(&data, &run, &[]);
+    refused(&data, &run, &[], &["--resume"]);
+    let before = result(&run);
+    for (option, value) in [("--batch", "3"), ("--objective", "mse"), ("--seed", "5")] {
+        let more = ["--resume", option, value];
+        // An option given twice is clap's error, so that the one in question is given alone.
+        let output = Command::new(env!("CARGO_BIN_EXE_residua"))
+            .args(["train", "--data"])
+            .arg(&data)
+            .arg("--out")
+            .arg(&run)
+            .args(more)
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(option), "no {option} in {error}");
+    }
+    assert_eq!(result(&run), before);
+}
+
+#[test]
+fn a_budget_of_time_ends_with_a_valid_run() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    trained(&data, &run, &["--minutes", "0.00001"]);
+    assert_eq!(epochs(&run), 1);
+    let run = RunFolder::open(&run).unwrap();
+    run.best(&candle_core::Device::Cpu).unwrap();
+}
