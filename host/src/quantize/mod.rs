@@ -2,8 +2,8 @@
 //!
 //! A tensor `t` of the integer network stands for the real values `t · 2^exponent`, so each
 //! requantization is a shift with round-half-to-even and every engine computes the same integers.
-//! What 8 bits cost is won back before rounding, by levelling channels ([`levelling`]), and in it,
-//! kernel by kernel ([`rounding`]). On two small trained networks the first lowered the error of
+//! What 8 bits cost is won back before rounding, by levelling channels (`levelling`), and in it,
+//! kernel by kernel (`rounding`). On two small trained networks the first lowered the error of
 //! the reconstruction from 0.7-0.8 grey levels to 0.4-0.5 and the second by another 5 to 40 %;
 //! correcting biases for the mean error and clipping weights gained nothing beyond and are left
 //! out.

@@ -13,7 +13,7 @@ use crate::{
 /// Good images on which activation ranges are measured: the first of the training part.
 const SAMPLE: usize = 16;
 
-/// Quantizes the kept weights of a run for images of `input`, on the first [`SAMPLE`] images of its
+/// Quantizes the kept weights of a run for images of `input`, on the first 16 images of its
 /// training part.
 ///
 /// Errors where the run or its images cannot be used, and as [`quantize`].
