@@ -253,6 +253,7 @@ fn pictures_that_cannot_be_written_are_errors_but_hide_no_verdict() {
     let images = [folder.put("bad.png", 180)];
     let pictures = Pictures::plan(&images, &folder.path().join("out")).unwrap();
     fs::remove_dir(folder.path().join("out")).unwrap();
+    fs::write(folder.path().join("out"), "a file in the folder's place").unwrap();
     let (tally, lines) = run(&images, Some(&pictures), true);
     assert_eq!(
         tally,

@@ -188,7 +188,7 @@ fn what_cannot_be_made_is_refused() {
     assert!(generate(&options, &file).is_err());
     let below_file = file.join("set");
     let text = format!("{:#}", generate(&options, &below_file).unwrap_err());
-    assert!(text.contains("cannot write"), "{text}");
+    assert!(text.contains("cannot be written"), "{text}");
 }
 
 #[test]

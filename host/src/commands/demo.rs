@@ -13,10 +13,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "residua-demo")]
     out: PathBuf,
     /// What the parts look like.
-    #[arg(long, value_enum, default_value = "steel")]
+    #[arg(long, value_enum, default_value = "brushed")]
     family: Family,
     /// How long to train.
-    #[arg(long, value_name = "M", default_value = "2.5")]
+    #[arg(long, value_name = "M", default_value = "3")]
     minutes: String,
     /// Determines the images and the training.
     #[arg(long, value_name = "N", default_value = "0")]
@@ -57,7 +57,7 @@ impl Args {
             "--preset",
             "edge-small",
             "--epochs",
-            "40",
+            "60",
             "--minutes",
             &self.minutes,
             "--seed",

@@ -384,13 +384,14 @@ mod tests {
 
     #[test]
     fn presets_cost_what_their_help_says() {
-        for (preset, low, high) in [
-            (Preset::Paper, 226_000.0, 228_000.0),
-            (Preset::Edge, 7_050.0, 7_150.0),
-            (Preset::EdgeSmall, 1_650.0, 1_750.0),
-            (Preset::EdgeTiny, 675.0, 685.0),
+        for (preset, parameters, low, high) in [
+            (Preset::Paper, 1_599_267, 226_000.0, 228_000.0),
+            (Preset::Edge, 45_345, 7_050.0, 7_150.0),
+            (Preset::EdgeSmall, 35_249, 1_650.0, 1_750.0),
+            (Preset::EdgeTiny, 14_569, 675.0, 685.0),
         ] {
             let config = preset.config();
+            assert_eq!(config.parameters().unwrap(), parameters, "{preset:?}");
             let macs = config.macs_per_pixel().unwrap();
             assert!((low..high).contains(&macs), "{preset:?}: {macs}");
             assert_eq!(config.stride(), 16);
