@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
     /// Begin no new epoch after this time; schedules end with it too.
-    #[arg(long, value_name = "M", value_parser = positive)]
+    #[arg(long, value_name = "M", value_parser = minutes)]
     minutes: Option<f64>,
     /// End when the held-out loss has not fallen for this many epochs [default: never].
     #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -73,6 +73,13 @@ fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if f64::is_finite(number) && number > 0.0 => Ok(number),
         _ => Err("must be a number above 0".into()),
+    }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match positive(text)? {
+        minutes if minutes <= 1e6 => Ok(minutes),
+        _ => Err("must be at most 1000000".into()),
     }
 }
 

@@ -77,18 +77,23 @@ impl<'a> Files<'a> {
             let ours = path
                 .file_name()
                 .and_then(|name| name.to_str())
-                .is_some_and(|name| {
-                    name.ends_with(".safetensors")
-                        && [BEST, LAST, OPTIMIZER]
-                            .iter()
-                            .any(|kind| name.starts_with(kind))
-                });
+                .is_some_and(is_ours);
             if ours && !named.contains(&path) {
                 fs::remove_file(&path).with_context(|| damaged(&path))?;
             }
         }
         Ok(())
     }
+}
+
+/// Whether a run writes files of this name: `best-3.safetensors` and the like.
+fn is_ours(name: &str) -> bool {
+    let parts = name
+        .strip_suffix(".safetensors")
+        .and_then(|name| name.split_once('-'));
+    parts.is_some_and(|(kind, epoch)| {
+        [BEST, LAST, OPTIMIZER].contains(&kind) && epoch.parse::<u32>().is_ok()
+    })
 }
 
 fn damaged(file: &Path) -> String {

@@ -107,7 +107,7 @@ impl Session {
     fn run(&mut self, run: &mut RunFolder, held_out: &[Batch<Tensor>]) -> Result<()> {
         let training = run.config().training.clone();
         let before = run.state().seconds;
-        while run.state().epoch < training.epochs && self.clock.spent() < 1.0 {
+        while run.state().epoch < training.epochs {
             let epoch = run.state().epoch + 1;
             let trained = self.epoch(run, epoch)?;
             let held_out_loss = mean_loss(&self.net, held_out)?;
@@ -123,7 +123,8 @@ impl Session {
             run.commit(&self.net, &self.adam, state, &metrics)?;
             self.progress.end_epoch(&metrics, run.state());
             let stale = epoch - run.state().kept_epoch;
-            if training.patience.is_some_and(|patience| stale >= patience) {
+            let patient = training.patience.is_none_or(|patience| stale < patience);
+            if !patient || self.clock.spent() >= 1.0 {
                 break;
             }
         }
