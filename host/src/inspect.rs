@@ -16,6 +16,7 @@ use residua_shared::{
 use serde::Serialize;
 
 use crate::{
+    console,
     data::{Grey, read_grey},
     model::Inspected,
     save,
@@ -356,7 +357,7 @@ pub fn inspect_all(
     let (mut defects, mut errors) = (0, 0);
     let mut report = |error: &anyhow::Error| {
         errors += 1;
-        eprintln!("error: {error:#}");
+        console::note(format_args!("error: {}", console::one_line(error)));
     };
     for (i, path) in request.images.iter().enumerate() {
         let line = match inspect_one(path, &mut inspect) {
@@ -384,7 +385,7 @@ pub fn inspect_all(
                 }
                 serde_json::to_string(&Failure {
                     image: path,
-                    error: &format!("{error:#}"),
+                    error: &console::one_line(&error),
                 })?
             }
         };

@@ -5,6 +5,7 @@
 
 pub mod calibrate;
 pub mod commands;
+pub mod console;
 pub mod data;
 pub mod eval;
 pub mod export;

@@ -161,3 +161,19 @@ fn rails_are_cut_to_the_models_size() {
     let dataset = open(rails, None, &model).unwrap();
     assert_eq!(dataset.size, model.input);
 }
+
+#[test]
+fn rails_that_only_the_models_size_fits_are_cut_to_it() {
+    let root = TempDir::new().unwrap();
+    for name in ["0.png", "1.png", "2.png"] {
+        write(&root.path().join("images"), name, 24, 80);
+        let masks = root.path().join("ground_truth");
+        fs::create_dir_all(&masks).unwrap();
+        let mask = GrayImage::from_fn(24, 80, |_, y| [if y > 70 { 255 } else { 0 }].into());
+        mask.save(masks.join(name)).unwrap();
+    }
+    let model = manifest(Digest([9; 32]));
+    let dataset = open(root.path(), None, &model).unwrap();
+    assert_eq!(dataset.size, model.input);
+    assert_eq!(dataset.everything_as_test().unwrap().len(), 15);
+}

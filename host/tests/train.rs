@@ -201,3 +201,95 @@ fn a_budget_of_time_ends_with_a_valid_run() {
     let run = RunFolder::open(&run).unwrap();
     run.best(&candle_core::Device::Cpu).unwrap();
 }
+
+/// Puts `to` for `from` in a file of the run.
+fn edit(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "no {from} in {text}");
+    fs::write(file, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn a_run_with_senseless_numbers_is_refused_by_their_names() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    trained(&data, &run, &[]);
+    let (config, state) = (run.join("config.toml"), run.join("state.json"));
+    for (file, from, to, field) in [
+        (&config, "batch = 2", "batch = 0", "training.batch"),
+        (&config, "crop = 128", "crop = 0", "training.crop"),
+        (
+            &config,
+            "learning_rate = ",
+            "learning_rate = -",
+            "learning_rate",
+        ),
+        (&state, "\"seconds\": ", "\"seconds\": -", "seconds"),
+        (&state, "\"epoch\": 4", "\"epoch\": 0", "kept_epoch"),
+    ] {
+        let whole = fs::read(file).unwrap();
+        edit(file, from, to);
+        let name = file.to_str().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_residua"))
+            .args(["train", "--resume", "--data"])
+            .arg(&data)
+            .arg("--out")
+            .arg(&run)
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        for word in [name, field, "restore it"] {
+            assert!(error.contains(word), "no {word} in {error}");
+        }
+        fs::write(file, whole).unwrap();
+    }
+}
+
+#[test]
+fn what_a_kill_left_undone_is_done_on_resuming() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    trained(&data, &run, &[]);
+    let before = result(&run);
+    // As if killed right after the last epoch's state was written.
+    fs::remove_file(run.join("curve.svg")).unwrap();
+    fs::write(run.join("last-3.safetensors"), "of the epoch before").unwrap();
+    trained(&data, &run, &["--resume"]);
+    assert_eq!(result(&run), before);
+    let curve = fs::read_to_string(run.join("curve.svg")).unwrap();
+    assert!(curve.starts_with("<svg"), "{curve}");
+}
+
+#[test]
+fn a_curve_is_drawn_of_any_losses() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    trained(&data, &run, &[]);
+    let log = run.join("metrics.jsonl");
+    let whole = fs::read_to_string(&log).unwrap();
+    let losses = ["1e308", "1e-308", "0", "-1e308"];
+    let lines = whole.lines().zip(losses).map(|(line, loss)| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        for field in ["loss", "held_out_loss"] {
+            line[field] = loss.parse::<f64>().unwrap().into();
+        }
+        line.to_string() + "\n"
+    });
+    fs::write(&log, lines.collect::<String>()).unwrap();
+    trained(&data, &run, &["--resume"]);
+}
+
+#[test]
+fn images_that_moved_are_found_once_a_run_was_resumed_on_them() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    trained(&data, &run, &[]);
+    let moved = scratch.path().join("moved");
+    fs::rename(&data, &moved).unwrap();
+    let dataset = || RunFolder::open(&run).unwrap().dataset(None);
+    let error = dataset().unwrap_err().to_string();
+    assert!(error.contains(data.to_str().unwrap()), "{error}");
+    trained(&moved, &run, &["--resume"]);
+    dataset().unwrap();
+}

@@ -167,7 +167,7 @@ impl fmt::Display for ManifestError {
             Self::Digest { stated, found } => write!(
                 f,
                 "digest: the manifest states {stated} but the ONNX file has {found}; \
-                 the two are not of one export"
+                 the two are not of one export; export the model again"
             ),
         }
     }

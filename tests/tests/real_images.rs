@@ -64,7 +64,8 @@ fn compare(name: &str, preset: Preset) {
             let differs = found.iter().zip(judged).position(|(a, b)| a != b);
             if let Some(at) = differs {
                 panic!(
-                    "{name}, test image {number}, row {}, column {}: {} has {}, the reference {}",
+                    "{name}, test image {number}, row {}, column {}: {} has {}, the reference {}\n\
+                     rerun: cargo test --release -p residua-tests --test real_images {name}",
                     at / input.width(),
                     at % input.width(),
                     runner.name(),
@@ -182,11 +183,11 @@ fn compare_paths(
 }
 
 #[test]
-fn rail_patches_are_inspected_alike_everywhere() {
+fn rsdds1_is_inspected_alike_everywhere() {
     compare("rsdds1", Preset::EdgeSmall);
 }
 
 #[test]
-fn textures_are_inspected_alike_everywhere() {
+fn dagm_class8_is_inspected_alike_everywhere() {
     compare("dagm_class8", Preset::EdgeTiny);
 }

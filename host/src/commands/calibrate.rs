@@ -4,10 +4,9 @@ use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use residua_shared::{frame::Size, rule::Comparison};
 
-use super::print;
 use crate::{
     calibrate::{self, Options},
-    data,
+    console, data,
     train::run::RunFolder,
 };
 
@@ -59,14 +58,14 @@ impl Args {
         };
         let calibrated = calibrate::calibrate_run(&run, &options, self.size)?;
         for warning in &calibrated.warnings {
-            eprintln!("warning: {warning}");
+            console::note(format_args!("warning: {warning}"));
         }
-        print(&calibrated.words().to_string())?;
-        eprintln!(
+        console::print(&calibrated.words().to_string())?;
+        console::note(format_args!(
             "written to {}; next: residua export {} --out MODEL",
             run.path().join(calibrate::FILE).display(),
             run.path().display()
-        );
+        ));
         Ok(())
     }
 }

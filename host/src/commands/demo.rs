@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
-use super::{Cli, print};
-use crate::synth::Family;
+use super::Cli;
+use crate::{console, synth::Family};
 
 /// Does the whole way once, on synthetic images, by the commands that a user would type.
 #[derive(clap::Args)]
@@ -80,27 +80,27 @@ impl Args {
         } else {
             "The second part has a crack: residua found it, and a gate would now reject the part."
         })?;
-        print("Where to look:")?;
-        print(&format!(
+        console::print("Where to look:")?;
+        console::print(&format!(
             "  {inspected}/  the parts with their defects outlined (…overlay.png), the masks"
         ))?;
-        print(&format!(
+        console::print(&format!(
             "  {report}  how well it works, in figures, curves and pictures"
         ))?;
-        print(&format!("  {model}/  the model that goes on the board"))?;
-        print("Next: the same commands on a folder of your own images; see the README.")?;
+        console::print(&format!("  {model}/  the model that goes on the board"))?;
+        console::print("Next: the same commands on a folder of your own images; see the README.")?;
         Ok(())
     }
 }
 
 /// Runs the program with these arguments, having shown them.
 fn type_in(arguments: &[&str]) -> Result<u8> {
-    print(&format!("$ residua {}", arguments.join(" ")))?;
+    console::print(&format!("$ residua {}", arguments.join(" ")))?;
     Cli::try_parse_from(["residua"].iter().chain(arguments))?.run()
 }
 
 fn say(text: &str) -> Result<()> {
-    print(&format!("\n{text}"))
+    console::print(&format!("\n{text}"))
 }
 
 fn text(path: &Path) -> Result<String> {

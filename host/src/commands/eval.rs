@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::print;
 use crate::{
+    console,
     data::Layout,
     eval::{self, Choice, Figures},
     model::{EngineKind, Model},
@@ -55,7 +55,11 @@ impl Args {
         let manifest = model.manifest();
         let dataset = eval::open(&self.data, self.layout, manifest)?;
         let part = eval::part(&dataset, manifest, self.split)?;
-        eprintln!("{} images. {}", part.samples.len(), part.meaning);
+        console::note(format_args!(
+            "{} images. {}",
+            part.samples.len(),
+            part.meaning
+        ));
         let mut inspector = model.inspector(self.engine)?;
         let evaluation = eval::measure(&mut inspector, manifest.rule, &part.samples)?;
         let engine = engine_name(self.engine);
@@ -71,7 +75,7 @@ impl Args {
                 groups: &groups,
             });
             save::replace(file, page.as_bytes())?;
-            eprintln!("the report is in {}", file.display());
+            console::note(format_args!("the report is in {}", file.display()));
         }
         let text = if self.json {
             serde_json::to_string(&Record {
@@ -83,7 +87,7 @@ impl Args {
         } else {
             eval::text(&evaluation.figures, &engine)
         };
-        print(&text)
+        console::print(&text)
     }
 }
 

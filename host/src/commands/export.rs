@@ -6,10 +6,9 @@ use residua_shared::{
     manifest::{Manifest, Quantization, Training, VERSION},
 };
 
-use super::print;
 use crate::{
     calibrate::{self, Calibrated},
-    data, export,
+    console, data, export,
     model::{self, Model},
     quantize::{self, Quantized},
     train::run::RunFolder,
@@ -50,7 +49,7 @@ impl Args {
         let manifest = self.manifest(&run, calibrated, &network, &onnx)?;
         model::save(&self.out, &onnx, &manifest)?;
         let model = Model::open(&self.out)?;
-        print(&format!(
+        console::print(&format!(
             "{}: {} takes {} images, {} KiB",
             self.out.display(),
             model.manifest().name,
@@ -62,7 +61,9 @@ impl Args {
     /// The run's calibration; made now at its defaults where there is none.
     fn calibrated(&self, run: &RunFolder) -> Result<Calibrated> {
         if !run.path().join(calibrate::FILE).exists() {
-            eprintln!("the run is not calibrated yet; `residua calibrate` has options for it");
+            console::note(format_args!(
+                "the run is not calibrated yet; `residua calibrate` has options for it"
+            ));
             return calibrate::calibrate_run(run, &calibrate::Options::default(), self.size);
         }
         let calibrated = Calibrated::load(run)?;

@@ -8,9 +8,7 @@ pub mod inspect;
 pub mod synth;
 pub mod train;
 
-use std::io::{self, Write};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 /// Learns what a good part looks like from good images alone, then finds defects.
 #[derive(clap::Parser)]
@@ -56,11 +54,3 @@ impl Cli {
 
 /// The exit code of success; `inspect` has others beside it.
 const OK: u8 = 0;
-
-/// Prints a line of a result; a standard output that is full or closed is an error, not a panic.
-fn print(line: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .context("standard output: cannot be written to")
-}

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use residua_shared::frame::Size;
 
-use super::print;
 use crate::{
+    console,
     data::parse_size,
     synth::{Family, Options, generate},
 };
@@ -51,7 +51,7 @@ impl Args {
             seed: self.seed,
         };
         generate(&options, &self.out)?;
-        print(&format!(
+        console::print(&format!(
             "{}: {} good images to learn from, {} good and defective ones to test with, masks in \
              ground_truth",
             self.out.display(),

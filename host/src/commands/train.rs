@@ -4,9 +4,10 @@ use anyhow::Result;
 use residua_shared::frame::Size;
 
 use crate::{
+    console,
     data::{self, Layout},
     net::config::Preset,
-    train::{self, DeviceChoice, Objective, Options, Schedule},
+    train::{self, DeviceChoice, Objective, Options, Schedule, run::COUNTS},
 };
 
 #[derive(clap::Args)]
@@ -85,8 +86,12 @@ fn minutes(text: &str) -> Result<f64, String> {
 
 fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(number @ 1..=65_536) => Ok(number),
-        _ => Err("must be a number from 1 to 65536".into()),
+        Ok(number) if COUNTS.contains(&number) => Ok(number),
+        _ => Err(format!(
+            "must be a number from {} to {}",
+            COUNTS.start(),
+            COUNTS.end()
+        )),
     }
 }
 
@@ -112,7 +117,9 @@ impl Args {
             device: self.device,
         })?;
         let path = run.path().display();
-        eprintln!("the run is in {path}; next: residua calibrate {path}");
+        console::note(format_args!(
+            "the run is in {path}; next: residua calibrate {path}"
+        ));
         Ok(())
     }
 }

@@ -109,11 +109,7 @@ pub struct Dataset {
 /// images, a file that is not an image, images of several sizes, a defect without its mask, a mask
 /// of another size than its image.
 pub fn open(dir: &Path, layout: Option<Layout>, patch: Option<Size>) -> Result<Dataset> {
-    ensure!(
-        dir.is_dir(),
-        "{}: no such folder; give the folder that holds the images",
-        dir.display()
-    );
+    check_folder(dir)?;
     let layout = match layout {
         Some(layout) => layout,
         None => detect(dir)?,
@@ -150,8 +146,20 @@ pub fn open(dir: &Path, layout: Option<Layout>, patch: Option<Size>) -> Result<D
     })
 }
 
-/// The layout that `dir` looks like, the most specific first.
-fn detect(dir: &Path) -> Result<Layout> {
+fn check_folder(dir: &Path) -> Result<()> {
+    ensure!(
+        dir.is_dir(),
+        "{}: no such folder; give the folder that holds the images",
+        dir.display()
+    );
+    Ok(())
+}
+
+/// The layout that the folder `dir` looks like, the most specific first.
+///
+/// Errors where there is no such folder or it looks like none.
+pub fn detect(dir: &Path) -> Result<Layout> {
+    check_folder(dir)?;
     if mvtec::recognises(dir) {
         Ok(Layout::Mvtec)
     } else if dagm::recognises(dir)? {

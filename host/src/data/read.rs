@@ -1,5 +1,6 @@
 //! Files to grey pixels.
 
+use crate::console;
 use std::{
     fs,
     io::Cursor,
@@ -157,7 +158,7 @@ fn to_8_bits(value: u16) -> u8 {
 
 fn say_once(said: &AtomicBool, path: &Path, what: &str) {
     if !said.swap(true, Ordering::Relaxed) {
-        eprintln!("note: {}: {what} (said once)", path.display());
+        console::note(format_args!("note: {}: {what} (said once)", path.display()));
     }
 }
 

@@ -44,10 +44,9 @@ pub fn open(
     layout: Option<Layout>,
     manifest: &Manifest,
 ) -> Result<Dataset> {
-    let mut dataset = data::open(folder, layout, None)?;
-    if dataset.layout == Layout::Rsdds && dataset.size != manifest.input {
-        dataset = data::open(folder, Some(Layout::Rsdds), Some(manifest.input))?;
-    }
+    let layout = layout.map_or_else(|| data::detect(folder), Ok)?;
+    let patch = (layout == Layout::Rsdds).then_some(manifest.input);
+    let dataset = data::open(folder, Some(layout), patch)?;
     ensure!(
         dataset.size == manifest.input,
         "{}: the images are {} but the model takes {}; give images of this size, or export a model \

@@ -17,9 +17,10 @@ pub fn draw(log: &[Metrics]) -> Result<String> {
 
 fn draw_into(log: &[Metrics], svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
     let losses = || log.iter().flat_map(|m| [m.loss, m.held_out_loss]);
-    // A loss of 0 has no place on a logarithmic scale.
-    let low = losses().fold(f64::MAX, f64::min).max(1e-12) * 0.8;
-    let high = losses().fold(low, f64::max) * 1.25;
+    // A loss of 0 has no place on a logarithmic scale, and drawing one that reaches to the limits
+    // of f64 never ends.
+    let low = losses().fold(f64::MAX, f64::min).clamp(1e-12, 1e12) * 0.8;
+    let high = losses().fold(low, f64::max).min(1e12) * 1.25;
     let last = log.last().map_or(1, |m| m.epoch).max(2);
 
     let root = SVGBackend::with_string(svg, (720, 420)).into_drawing_area();
@@ -37,7 +38,7 @@ fn draw_into(log: &[Metrics], svg: &mut String) -> Result<(), Box<dyn std::error
         .light_line_style(WHITE)
         .draw()?;
     let mut line = |name: &str, color: RGBColor, loss: fn(&Metrics) -> f64| -> Result<(), _> {
-        let points = log.iter().map(move |m| (m.epoch, loss(m).max(low)));
+        let points = log.iter().map(move |m| (m.epoch, loss(m).clamp(low, high)));
         chart
             .draw_series(LineSeries::new(points, color.stroke_width(2)))?
             .label(name)

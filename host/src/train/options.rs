@@ -1,6 +1,6 @@
 //! What a training is asked to do, and what of it a resumed run may change.
 
-use std::{fmt::Debug, path::PathBuf, time::Duration};
+use std::{fmt::Display, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
@@ -144,6 +144,7 @@ impl Options {
         }
         let mut run = RunFolder::open(&self.out)?;
         run.set_config(config)?;
+        run.tidy()?;
         Ok(run)
     }
 
@@ -193,15 +194,18 @@ impl Options {
             self.data.display(),
             self.out.display()
         );
-        same("preset", self.preset, *preset)?;
-        same("layout", self.layout, data.layout)?;
-        same("patch", self.patch.map(Some), data.patch)?;
+        same("preset", self.preset.map(name), name(*preset))?;
+        same("layout", self.layout.map(name), name(data.layout))?;
+        same("patch", self.patch, dataset.size)?;
         same("split-seed", self.split_seed, data.split_seed)?;
-        same("objective", self.objective, training.objective)?;
+        let objective = name(training.objective);
+        same("objective", self.objective.map(name), objective)?;
         same("batch", self.batch, training.batch)?;
         same("crop", self.crop, training.crop)?;
-        same("schedule", self.schedule, training.schedule)?;
+        same("schedule", self.schedule.map(name), name(training.schedule))?;
         same("seed", self.seed, training.seed)?;
+        // The images may have moved; calibrating looks for them where they are now.
+        data.folder.clone_from(&self.data);
         training.epochs = self.epochs.unwrap_or(training.epochs);
         training.patience = self.patience.or(training.patience);
         training.learning_rate = self.learning_rate.unwrap_or(training.learning_rate);
@@ -210,12 +214,18 @@ impl Options {
 }
 
 /// Errors where an option contradicts the run that it should go on with.
-fn same<T: PartialEq + Debug>(option: &str, given: Option<T>, stored: T) -> Result<()> {
+fn same<T: PartialEq + Display>(option: &str, given: Option<T>, stored: T) -> Result<()> {
     match given {
         Some(given) if given != stored => bail!(
-            "--{option}: {given:?} is given, but the run to resume has {stored:?}; leave the \
-             option out, or train a new run"
+            "--{option}: {given} is given, but the run to resume has {stored}; leave the option \
+             out, or train a new run"
         ),
         _ => Ok(()),
     }
+}
+
+/// What a value is called on the command line.
+fn name<T: ValueEnum>(value: T) -> String {
+    let name = value.to_possible_value();
+    name.map_or_else(String::new, |value| value.get_name().to_owned())
 }

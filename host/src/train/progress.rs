@@ -8,6 +8,7 @@ use std::{
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::run::{Metrics, RunConfig, State};
+use crate::console;
 
 /// Weight of the newest step in the loss shown, so that it can be read.
 const SMOOTHING: f64 = 0.05;
@@ -38,11 +39,11 @@ impl Progress {
         });
         if bar.is_none() {
             let of = &config.data.folder;
-            eprintln!(
+            console::note(format_args!(
                 "training {:?} on {}: up to {epochs} epochs of {steps} steps",
                 config.preset,
                 of.display()
-            );
+            ));
         }
         Self {
             bar,
@@ -97,7 +98,7 @@ impl Progress {
             return;
         }
         let done = f64::from(metrics.epoch - self.first_epoch) * self.steps as f64;
-        eprintln!(
+        console::note(format_args!(
             "epoch {}/{}  {:.0} images/s  loss {:.3e}  held out {:.3e}{}  {} left",
             metrics.epoch,
             self.epochs,
@@ -109,8 +110,8 @@ impl Progress {
             } else {
                 ""
             },
-            HumanDuration(self.left(done)),
-        );
+            HumanDuration(self.left(done))
+        ));
     }
 
     /// The training has ended.
@@ -118,12 +119,12 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        eprintln!(
+        console::note(format_args!(
             "trained {} epochs in {}; kept epoch {} with a held-out loss of {:.3e}",
             state.epoch,
-            HumanDuration(Duration::from_secs_f64(state.seconds)),
+            HumanDuration(Duration::try_from_secs_f64(state.seconds).unwrap_or(Duration::MAX)),
             state.kept_epoch,
-            state.kept_loss,
-        );
+            state.kept_loss
+        ));
     }
 }

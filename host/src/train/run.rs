@@ -8,6 +8,7 @@
 use std::{
     fs,
     io::Write,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -36,6 +37,9 @@ const STATE: &str = "state.json";
 const METRICS: &str = "metrics.jsonl";
 const CURVE: &str = "curve.svg";
 
+/// What batch and crop may be.
+pub const COUNTS: RangeInclusive<usize> = 1..=65_536;
+
 /// What is trained on what: `config.toml`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +48,30 @@ pub struct RunConfig {
     pub data: DataConfig,
     pub training: TrainingConfig,
     pub network: Config,
+}
+
+impl RunConfig {
+    /// Checks what serde cannot; the file may have been edited.
+    fn check(&self) -> Result<()> {
+        self.network.layers()?;
+        let TrainingConfig {
+            batch,
+            crop,
+            learning_rate,
+            ..
+        } = self.training;
+        for (field, count) in [("batch", batch), ("crop", crop)] {
+            ensure!(
+                COUNTS.contains(&count),
+                "training.{field}: {count} is not within 1 to 65536"
+            );
+        }
+        ensure!(
+            learning_rate.is_finite() && learning_rate > 0.0,
+            "training.learning_rate: {learning_rate} is not a number above 0"
+        );
+        Ok(())
+    }
 }
 
 /// The images.
@@ -96,6 +124,22 @@ impl State {
         kept_loss: f64::MAX,
         seconds: 0.0,
     };
+
+    /// Checks what serde cannot; the file may have been edited.
+    fn check(&self) -> Result<()> {
+        ensure!(
+            self.kept_epoch <= self.epoch,
+            "kept_epoch: {} is after epoch {}",
+            self.kept_epoch,
+            self.epoch
+        );
+        ensure!(
+            (0.0..1e12).contains(&self.seconds),
+            "seconds: {} is no time that a training takes",
+            self.seconds
+        );
+        Ok(())
+    }
 
     /// The state after `epoch` ended with this held-out loss.
     pub(super) fn after(self, epoch: u32, held_out_loss: f64, seconds: f64) -> Self {
@@ -175,12 +219,11 @@ impl RunFolder {
             anyhow::anyhow!("{}: {message}; restore it or train again", file.display())
         })?;
         config
-            .network
-            .layers()
+            .check()
             .with_context(|| format!("{}: restore it or train again", file.display()))?;
         let file = path.join(STATE);
         let state = match fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
+            Ok(bytes) => state(&bytes)
                 .with_context(|| format!("{}: restore it or train again", file.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => State::START,
             Err(error) => bail!("{}: {error}", file.display()),
@@ -304,16 +347,31 @@ impl RunFolder {
             serde_json::to_writer(&mut text, line).context(METRICS)?;
             writeln!(text)?;
         }
-        let files = Files::new(&self.path);
-        files.write(net, adam, state)?;
+        self.files().write(net, adam, state)?;
         save::replace(&self.path.join(METRICS), &text)?;
         save::replace(&self.path.join(STATE), &serde_json::to_vec_pretty(&state)?)?;
         self.state = state;
-        files.remove_all_but(state)?;
-        save::replace(&self.path.join(CURVE), curve::draw(&log)?.as_bytes())
+        self.tidy()
+    }
+
+    /// Leaves the files that the state names, and the curve of its epochs. A training that was
+    /// killed may not have come to it.
+    pub(super) fn tidy(&self) -> Result<()> {
+        if self.state.epoch == 0 {
+            return Ok(());
+        }
+        self.files().remove_all_but(self.state)?;
+        let curve = curve::draw(&self.metrics()?)?;
+        save::replace(&self.path.join(CURVE), curve.as_bytes())
     }
 
     fn files(&self) -> Files<'_> {
         Files::new(&self.path)
     }
+}
+
+fn state(json: &[u8]) -> Result<State> {
+    let state: State = serde_json::from_slice(json)?;
+    state.check()?;
+    Ok(state)
 }

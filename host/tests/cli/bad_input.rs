@@ -552,6 +552,30 @@ mod disk {
     }
 }
 
+mod deaf {
+    use super::*;
+
+    /// Nobody may hear the notes and warnings, but that is no reason to end otherwise.
+    #[test]
+    fn a_full_standard_error_changes_no_exit_code() {
+        let scratch = scratch("full-stderr");
+        let run = Fixture::get().run_copy(&scratch);
+        let absent = scratch.join("absent");
+        for (arguments, code) in [
+            (args!["calibrate", run], 0),
+            (args!["calibrate", absent], 2),
+        ] {
+            let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let status = command(arguments)
+                .stdout(Stdio::null())
+                .stderr(full)
+                .status()
+                .unwrap();
+            assert_eq!(status.code(), Some(code));
+        }
+    }
+}
+
 mod training {
     use super::*;
 
