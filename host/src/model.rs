@@ -18,7 +18,12 @@ use residua_shared::{
     verdict::{Region, Verdict},
 };
 
-use crate::{data::Grey, export, save};
+use crate::{
+    data::Grey,
+    export,
+    net::{autoencoder::Autoencoder, float::Float},
+    save,
+};
 
 /// The ONNX file's name in a model's folder.
 pub const ONNX: &str = "model.onnx";
@@ -133,6 +138,17 @@ impl Model {
             storage: Storage::new(input, rule),
         })
     }
+
+    /// An inspector that decides as this model does, but on the reconstruction by float weights.
+    pub fn float_inspector(&self, net: Autoencoder) -> Result<Inspector<'_>> {
+        let Manifest { input, rule, .. } = self.manifest;
+        let engine = Float::new(net, input, rule.scale().fraction_bits());
+        Ok(Inspector {
+            engine: Engine::Float(Box::new(inspector::Inspector::new(engine, rule)?)),
+            model: self,
+            storage: Storage::new(input, rule),
+        })
+    }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {
@@ -170,6 +186,7 @@ pub struct Inspector<'m> {
 enum Engine<'m> {
     Tract(Box<inspector::Inspector<Tract>>),
     Reference { net: Box<Net<'m>>, scratch: Vec<u8> },
+    Float(Box<inspector::Inspector<Float>>),
 }
 
 impl Inspector<'_> {
@@ -199,6 +216,7 @@ impl Inspector<'_> {
         let buffers = &mut self.storage.buffers();
         match &mut self.engine {
             Engine::Tract(inspector) => take(inspector.inspect(frame, buffers)?),
+            Engine::Float(inspector) => take(inspector.inspect(frame, buffers)?),
             Engine::Reference { net, scratch } => {
                 let engine = Reference::new(Net::clone(net), input, scratch)?;
                 take(inspector::Inspector::new(engine, rule)?.inspect(frame, buffers)?)

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use candle_core::Device;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -8,8 +9,9 @@ use crate::{
     console,
     data::Layout,
     eval::{self, Choice, Figures},
-    model::{EngineKind, Model},
+    model::{EngineKind, Inspector, Model},
     report, save,
+    train::run::RunFolder,
 };
 
 /// Measures a model on labelled images.
@@ -27,6 +29,9 @@ pub struct Args {
     /// What runs the network; all give the same figures.
     #[arg(long, value_enum, default_value = "tract")]
     engine: EngineKind,
+    /// Reconstruct by the float weights of this run instead, to see what quantization costs.
+    #[arg(long, value_name = "RUN", conflicts_with = "engine")]
+    float: Option<PathBuf>,
     /// Which images: the test part, all, or as fits (auto: the test part of the folder that the
     /// model was trained on, all of any other).
     #[arg(long, value_enum, default_value = "auto")]
@@ -60,9 +65,8 @@ impl Args {
             part.samples.len(),
             part.meaning
         ));
-        let mut inspector = model.inspector(self.engine)?;
+        let (mut inspector, engine) = self.inspector(&model)?;
         let evaluation = eval::measure(&mut inspector, manifest.rule, &part.samples)?;
-        let engine = engine_name(self.engine);
         if let Some(file) = &self.report {
             let groups = report::draw(&evaluation, &part.samples, &mut inspector)?;
             let page = report::page(&report::Report {
@@ -88,6 +92,23 @@ impl Args {
             eval::text(&evaluation.figures, &engine)
         };
         console::print(&text)
+    }
+
+    /// What inspects, and its engine's name.
+    fn inspector<'m>(&self, model: &'m Model) -> Result<(Inspector<'m>, String)> {
+        let Some(run) = &self.float else {
+            return Ok((model.inspector(self.engine)?, engine_name(self.engine)));
+        };
+        let run = RunFolder::open(run)?;
+        let (stated, found) = (model.manifest().training.data, run.config().data.digest);
+        ensure!(
+            stated == found,
+            "--float: {} was trained on other images than the model; give the run that it was \
+             exported from",
+            run.path().display()
+        );
+        let net = run.best(&Device::Cpu)?;
+        Ok((model.float_inspector(net)?, "float".into()))
     }
 }
 

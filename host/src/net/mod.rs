@@ -2,5 +2,6 @@
 
 pub mod autoencoder;
 pub mod config;
+pub mod float;
 pub mod folded;
 pub mod ops;

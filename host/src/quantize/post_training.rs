@@ -1,14 +1,11 @@
 //! From a training run to integers.
 
 use anyhow::{Context, Result};
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use residua_shared::frame::{Frame, Size};
 
 use super::{Activations, Quantized, quantize};
-use crate::{
-    data::{self, Grey},
-    train::run::RunFolder,
-};
+use crate::{data, net::float, train::run::RunFolder};
 
 /// Good images on which activation ranges are measured: the first of the training part.
 const SAMPLE: usize = 16;
@@ -26,7 +23,8 @@ pub fn post_training(run: &RunFolder, input: Size) -> Result<Quantized> {
     let folded = net.fold()?;
     let mut activations = Activations::new(&folded);
     for image in &sample {
-        let image = padded(image, run.config().network.stride())?;
+        let frame = Frame::new(image.size, &image.pixels)?;
+        let image = float::tensor(frame, run.config().network.stride())?;
         let outputs = net.activations(&image)?;
         let hidden = outputs.iter().take(activations.hidden());
         let hidden: Vec<Vec<f32>> = hidden
@@ -35,19 +33,4 @@ pub fn post_training(run: &RunFolder, input: Size) -> Result<Quantized> {
         activations.add(&hidden)?;
     }
     quantize(&folded, &activations).with_context(|| run.path().display().to_string())
-}
-
-/// An image as the network sees it: `[1, 1, height, width]` in `0..=1`, its last column and row
-/// repeated up to multiples of `stride`.
-fn padded(image: &Grey, stride: usize) -> Result<Tensor> {
-    let graph = image.size.padded_to(stride)?;
-    let frame = Frame::new(image.size, &image.pixels)?;
-    let mut values = Vec::with_capacity(graph.area());
-    for y in 0..graph.height() {
-        let row = frame.row_replicated(y);
-        let grey = |x: usize| f32::from(row[x.min(row.len() - 1)]) / 255.0;
-        values.extend((0..graph.width()).map(grey));
-    }
-    let shape = (1, 1, graph.height(), graph.width());
-    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
