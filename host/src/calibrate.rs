@@ -16,7 +16,7 @@ use residua_shared::{
 };
 
 pub use binomial::upper_bound;
-pub use run::{Calibrated, FILE, calibrate_run};
+pub use run::{Calibrated, FILE, calibrate_network, calibrate_run};
 pub use tail::{Pareto, Tail, exceeded_by, tail_threshold};
 
 use crate::eval::image_score;

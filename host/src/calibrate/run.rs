@@ -50,29 +50,43 @@ pub struct Calibrated {
 /// Errors where the run, its images or an option cannot be used, or the file cannot be written.
 pub fn calibrate_run(run: &RunFolder, options: &Options, size: Option<Size>) -> Result<Calibrated> {
     options.check()?;
-    let dataset = run.dataset(size)?;
-    let input = dataset.size;
-    let good = data::load_all(&dataset.split(run.config().data.split_seed)?.calibration)?;
+    let input = run.dataset(size)?.size;
     let network = quantize::post_training(run, input)?;
+    let calibrated = calibrate_network(run, &network, input, options)?;
+    calibrated.save(run)?;
+    Ok(calibrated)
+}
+
+/// Sets the decision rule of an integer network made from a run, for images of `input`, and writes
+/// nothing.
+///
+/// Errors as [`calibrate_run`].
+pub fn calibrate_network(
+    run: &RunFolder,
+    network: &Quantized,
+    input: Size,
+    options: &Options,
+) -> Result<Calibrated> {
+    options.check()?;
+    let dataset = run.dataset(Some(input))?;
+    let good = data::load_all(&dataset.split(run.config().data.split_seed)?.calibration)?;
     let scale = MapScale::new(network.fraction_bits, options.box_size)
         .with_context(|| format!("--box {}", options.box_size))?;
-    let onnx = export::onnx(&network, input.padded_to(network.side_multiple())?)?;
-    let maps = maps(&onnx, &network, &good, input, scale, options)?;
+    let onnx = export::onnx(network, input.padded_to(network.side_multiple())?)?;
+    let maps = maps(&onnx, network, &good, input, scale, options)?;
     let Calibrating {
         rule,
         calibration,
         warnings,
         ..
     } = calibrate(&maps, input, scale, options)?;
-    let calibrated = Calibrated {
+    Ok(Calibrated {
         digest: residua_shared::onnx::digest(&onnx)?,
         input,
         rule,
         calibration,
         warnings,
-    };
-    calibrated.save(run)?;
-    Ok(calibrated)
+    })
 }
 
 impl Calibrated {
@@ -88,6 +102,18 @@ impl Calibrated {
             let message = error.message().replace('\n', " ");
             anyhow::anyhow!("{}: {message}; run: {again}", file.display())
         })
+    }
+
+    /// What it was asked for.
+    pub fn options(&self) -> Options {
+        let (rule, calibration) = (self.rule, &self.calibration);
+        Options {
+            false_alarm_rate: calibration.false_alarm_rate,
+            comparison: rule.comparison(),
+            box_size: rule.scale().box_size() as u8,
+            min_area: rule.min_area(),
+            pixel_rate: calibration.pixel_rate,
+        }
     }
 
     fn save(&self, run: &RunFolder) -> Result<()> {

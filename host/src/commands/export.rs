@@ -29,6 +29,14 @@ pub struct Args {
     /// The size of the patches to inspect, for rsdds images [default: as in the calibration].
     #[arg(long, value_name = "WxH", value_parser = data::parse_size)]
     size: Option<Size>,
+    /// Train the integers themselves for so many epochs more, and calibrate them anew by the
+    /// options of the run's calibration; 0 is post-training quantization.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    qat_epochs: u32,
+    /// The learning rate that those epochs begin with.
+    #[arg(long = "qat-lr", value_name = "RATE", default_value_t = quantize::LEARNING_RATE,
+          value_parser = super::positive)]
+    qat_learning_rate: f64,
     /// Replace the model that is in the folder.
     #[arg(long)]
     force: bool,
@@ -44,7 +52,11 @@ impl Args {
         let run = RunFolder::open(&self.run)?;
         let calibrated = self.calibrated(&run)?;
         let input = calibrated.input;
-        let network = quantize::post_training(&run, input)?;
+        let (network, calibrated) = if self.qat_epochs == 0 {
+            (quantize::post_training(&run, input)?, calibrated)
+        } else {
+            self.fine_tuned(&run, &calibrated)?
+        };
         let onnx = export::onnx(&network, input.padded_to(network.side_multiple())?)?;
         let manifest = self.manifest(&run, calibrated, &network, &onnx)?;
         model::save(&self.out, &onnx, &manifest)?;
@@ -76,6 +88,20 @@ impl Args {
         Ok(calibrated)
     }
 
+    fn fine_tuned(
+        &self,
+        run: &RunFolder,
+        calibrated: &Calibrated,
+    ) -> Result<(Quantized, Calibrated)> {
+        let (input, options) = (calibrated.input, calibrated.options());
+        let network = quantize::fine_tune(run, input, self.qat_epochs, self.qat_learning_rate)?;
+        let calibrated = calibrate::calibrate_network(run, &network, input, &options)?;
+        for warning in &calibrated.warnings {
+            console::note(format_args!("warning: {warning}"));
+        }
+        Ok((network, calibrated))
+    }
+
     fn manifest(
         &self,
         run: &RunFolder,
@@ -94,6 +120,7 @@ impl Args {
         let config = run.config();
         let preset = clap::ValueEnum::to_possible_value(&config.preset).context("preset")?;
         let layout = clap::ValueEnum::to_possible_value(&config.data.layout).context("layout")?;
+        let method = if self.qat_epochs == 0 { "ptq" } else { "qat" };
         let folder_name = || self.out.file_name()?.to_str().map(str::to_owned);
         let name = self.name.clone().or_else(folder_name);
         let name = name.as_deref().unwrap_or("model");
@@ -109,7 +136,7 @@ impl Args {
             rule: calibrated.rule,
             calibration: calibrated.calibration,
             quantization: Quantization {
-                method: "ptq".try_into().ok().context("method")?,
+                method: method.try_into().ok().context("method")?,
                 images: network.images,
             },
             training: Training {

@@ -54,3 +54,10 @@ impl Cli {
 
 /// The exit code of success; `inspect` has others beside it.
 const OK: u8 = 0;
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if f64::is_finite(number) && number > 0.0 => Ok(number),
+        _ => Err("must be a number above 0".into()),
+    }
+}

@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "PIXELS", value_parser = count)]
     crop: Option<usize>,
     /// The (highest) learning rate [default: 0.001 for the paper presets, 0.003 for the others].
-    #[arg(long = "lr", value_name = "RATE", value_parser = positive)]
+    #[arg(long = "lr", value_name = "RATE", value_parser = super::positive)]
     learning_rate: Option<f64>,
     /// How it changes [default: constant for the paper presets, one-cycle for the others].
     #[arg(long)]
@@ -70,15 +70,8 @@ fn seed() -> impl clap::builder::TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(..=i64::MAX as u64)
 }
 
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(number) if f64::is_finite(number) && number > 0.0 => Ok(number),
-        _ => Err("must be a number above 0".into()),
-    }
-}
-
 fn minutes(text: &str) -> Result<f64, String> {
-    match positive(text)? {
+    match super::positive(text)? {
         minutes if minutes <= 1e6 => Ok(minutes),
         _ => Err("must be at most 1000000".into()),
     }

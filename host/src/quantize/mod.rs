@@ -9,6 +9,8 @@
 //! out.
 
 mod activations;
+mod aware;
+mod fine_tuning;
 mod levelling;
 mod post_training;
 mod rounding;
@@ -21,6 +23,8 @@ use residua_shared::{
 };
 
 pub use activations::Activations;
+pub use aware::{Aware, Rounded};
+pub use fine_tuning::{LEARNING_RATE, fine_tune};
 pub use post_training::post_training;
 pub use transposed::{Pads, subpixel_kernel};
 
@@ -116,7 +120,11 @@ impl Quantized {
 /// too, 4 to 12 fraction bits.
 pub fn quantize(folded: &Folded, activations: &Activations) -> Result<Quantized> {
     check(folded)?;
-    let levelled = levelling::level(folded, activations);
+    integers(&levelling::level(folded, activations), activations.images())
+}
+
+/// The integers of a levelled network.
+fn integers(levelled: &Folded, images: u32) -> Result<Quantized> {
     let (last, hidden) = levelled.layers.split_last().context("no layers")?;
     let named = |layer: &folded::Layer| format!("layer {}", layer.name);
     let mut layers = Vec::with_capacity(levelled.layers.len());
@@ -128,7 +136,7 @@ pub fn quantize(folded: &Folded, activations: &Activations) -> Result<Quantized>
     Ok(Quantized {
         layers,
         fraction_bits,
-        images: activations.images(),
+        images,
     })
 }
 

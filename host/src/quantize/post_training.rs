@@ -5,7 +5,11 @@ use candle_core::Device;
 use residua_shared::frame::{Frame, Size};
 
 use super::{Activations, Quantized, quantize};
-use crate::{data, net::float, train::run::RunFolder};
+use crate::{
+    data,
+    net::{float, folded::Folded},
+    train::run::RunFolder,
+};
 
 /// Good images on which activation ranges are measured: the first of the training part.
 const SAMPLE: usize = 16;
@@ -15,6 +19,12 @@ const SAMPLE: usize = 16;
 ///
 /// Errors where the run or its images cannot be used, and as [`quantize`].
 pub fn post_training(run: &RunFolder, input: Size) -> Result<Quantized> {
+    let (folded, activations) = measured(run, input)?;
+    quantize(&folded, &activations).with_context(|| run.path().display().to_string())
+}
+
+/// The kept weights of a run, folded, and what the sample does in them.
+pub fn measured(run: &RunFolder, input: Size) -> Result<(Folded, Activations)> {
     let split = run
         .dataset(Some(input))?
         .split(run.config().data.split_seed)?;
@@ -32,5 +42,5 @@ pub fn post_training(run: &RunFolder, input: Size) -> Result<Quantized> {
             .collect::<candle_core::Result<_>>()?;
         activations.add(&hidden)?;
     }
-    quantize(&folded, &activations).with_context(|| run.path().display().to_string())
+    Ok((folded, activations))
 }

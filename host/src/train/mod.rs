@@ -2,7 +2,7 @@
 //! goes on.
 
 pub mod adam;
-mod batches;
+pub(crate) mod batches;
 mod checkpoint;
 mod curve;
 mod options;

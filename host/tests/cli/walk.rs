@@ -267,3 +267,50 @@ fn verdicts_are_there_for_scripts_too() {
         assert!(Path::new(defect[picture].as_str().unwrap()).is_file());
     }
 }
+
+#[test]
+fn integers_can_be_trained_at_export_and_the_run_stays_as_it_was() {
+    let scratch = scratch("qat");
+    let run = Fixture::get().run_copy(&scratch);
+    let before = files(&run);
+    let model = scratch.join("model");
+    residua(args!["export", run, "--out", model, "--qat-epochs", "1"]).success();
+    let manifest = fs::read_to_string(model.join("manifest.json")).unwrap();
+    let manifest = json(&manifest);
+    assert_eq!(manifest["quantization"]["method"], "qat");
+    assert_eq!(files(&run), before);
+
+    // Repeated, it gives the same bytes; without it, post-training quantization's.
+    let again = scratch.join("again");
+    residua(args![
+        "export",
+        run,
+        "--out",
+        again,
+        "--qat-epochs",
+        "1",
+        "--name",
+        "model"
+    ])
+    .success();
+    assert_eq!(files(&again), files(&model));
+    let plain = scratch.join("plain");
+    residua(args!["export", run, "--out", plain]).success();
+    let manifest = fs::read_to_string(plain.join("manifest.json")).unwrap();
+    assert_eq!(json(&manifest)["quantization"]["method"], "ptq");
+
+    let data = &Fixture::get().data;
+    let figures = |more: &[&str]| {
+        let mut arguments = args!["eval", plain, "--data", *data, "--json"].to_vec();
+        arguments.extend(more.iter().map(Into::into));
+        json(&residua(arguments).success())
+    };
+    let float = figures(&["--float", run.to_str().unwrap()]);
+    assert_eq!(float["engine"], "float");
+    assert_share(&float, "/image/auroc");
+    assert_ne!(
+        float["pixel"],
+        figures(&[])["pixel"],
+        "float is not integer"
+    );
+}

@@ -6,6 +6,7 @@
 mod conv;
 mod kernels;
 mod norm;
+mod saturate;
 mod simd;
 
 use candle_core::{Result, Tensor, bail};
@@ -66,6 +67,17 @@ pub fn affine_activation(
             .apply_op3(scale, shift, norm::Affine { negative_slope })
     } else {
         norm::affine_on_device(x, scale, shift, negative_slope)
+    }
+}
+
+/// Accumulated sums in steps of an 8-bit activation → that activation: rounded to whole steps,
+/// halves to even, within 0 to 255. Its gradient is that of the clamp alone, as if nothing were
+/// rounded.
+pub fn saturate(sums: &Tensor) -> Result<Tensor> {
+    if sums.device().is_cpu() {
+        saturate::on_cpu(sums)
+    } else {
+        saturate::on_device(sums)
     }
 }
 
