@@ -17,6 +17,10 @@ use super::{
 /// How much of the batch's moments enters the running ones, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
 
+/// Where the output's batch norm starts: about what images in `0..=1` have.
+const OUTPUT_MEAN: f32 = 0.5;
+const OUTPUT_SPREAD: f32 = 0.25;
+
 /// A network of a [`Config`] with its weights, all f32 on one device.
 #[derive(Debug)]
 pub struct Autoencoder {
@@ -43,16 +47,28 @@ struct Norm {
 
 impl Autoencoder {
     /// A network with random weights as PyTorch draws them (uniform within 1/√fan-in), determined
-    /// by `seed`.
+    /// by `seed`. A batch norm of the output starts at the mean and spread of images: from
+    /// PyTorch's 0 and 1 half of the pixels would start below the last ReLU, where there is no
+    /// gradient, and up to a quarter of them were seen to stay black for good.
     pub fn new(config: &Config, seed: u64, device: &Device) -> Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let layers = config.layers()?;
+        let output = layers.last().map_or("", |layer| &layer.name);
         Self::build(config, |name, shape| {
             let count: usize = shape.iter().product();
             let values: Vec<f32> = match name.rsplit_once('.') {
                 Some((_, "running_mean")) => vec![0.0; count],
                 Some((_, "running_var")) => vec![1.0; count],
-                Some((layer, "weight")) if layer.ends_with(".norm") => vec![1.0; count],
-                Some((layer, "bias")) if layer.ends_with(".norm") => vec![0.0; count],
+                Some((norm, part)) if norm.ends_with(".norm") => {
+                    let of_output = norm.strip_suffix(".norm") == Some(output);
+                    let value = match part {
+                        "weight" if of_output => OUTPUT_SPREAD,
+                        "weight" => 1.0,
+                        _ if of_output => OUTPUT_MEAN,
+                        _ => 0.0,
+                    };
+                    vec![value; count]
+                }
                 _ => {
                     // What PyTorch takes for the fan-in: of a transposed convolution it is not.
                     let fan_in: usize = shape.get(1..).unwrap_or_default().iter().product();
