@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use indicatif::{ProgressBar, ProgressStyle};
 use residua_shared::frame::Size;
 
-use super::{Aware, Quantized, post_training::measured};
+use super::{Aware, Quantized, Rounded, post_training::measured};
 use crate::{
     console,
     train::{
@@ -119,11 +119,17 @@ impl Tuning {
         Ok(())
     }
 
+    /// Of the reconstruction as the residual sees it, within black and white. Training does without
+    /// that limit: pixels beyond it would have no gradient.
     fn held_out_loss(&self, quantized: &Quantized, held_out: &[Batch<Tensor>]) -> Result<f64> {
         let rounded = self.aware.rounded(quantized)?;
         let (mut total, mut images) = (0.0, 0);
         for batch in held_out {
-            let loss = loss(&self.aware, &rounded, batch)?.to_scalar::<f32>()?;
+            let seen = reconstruct(&self.aware, &rounded, batch)?.clamp(0_f32, 1_f32)?;
+            let loss = (seen - &batch.target)?
+                .sqr()?
+                .mean_all()?
+                .to_scalar::<f32>()?;
             total += f64::from(loss) * batch.len() as f64;
             images += batch.len();
         }
@@ -131,10 +137,15 @@ impl Tuning {
     }
 }
 
-/// Mean squared error of the reconstruction in 0 to 1, a scalar.
-fn loss(aware: &Aware, rounded: &super::Rounded, batch: &Batch<Tensor>) -> Result<Tensor> {
+/// Mean squared error of the reconstruction, a scalar.
+fn loss(aware: &Aware, rounded: &Rounded, batch: &Batch<Tensor>) -> Result<Tensor> {
+    let reconstruction = reconstruct(aware, rounded, batch)?;
+    Ok((reconstruction - &batch.target)?.sqr()?.mean_all()?)
+}
+
+/// The reconstruction of a batch, white at 1.
+fn reconstruct(aware: &Aware, rounded: &Rounded, batch: &Batch<Tensor>) -> Result<Tensor> {
     // A camera delivers whole grey levels.
     let images = (&batch.input * 255.0)?.round()?;
-    let reconstruction = (aware.reconstruct(rounded, &images)? / 255.0)?;
-    Ok((reconstruction - &batch.target)?.sqr()?.mean_all()?)
+    Ok((aware.reconstruct(rounded, &images)? / 255.0)?)
 }
