@@ -6,7 +6,7 @@ use residua_shared::frame::Size;
 use crate::{
     data::{self, Layout},
     net::config::Preset,
-    train::{self, DeviceChoice, Objective, Options, Schedule},
+    train::{self, DeviceChoice, Objective, Options, Precision, Schedule},
 };
 
 #[derive(clap::Args)]
@@ -62,6 +62,10 @@ pub struct Args {
     /// Where to train.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    /// How exactly convolutions multiply, on CUDA alone. With cuDNN f32 may mean tf32 too, unless
+    /// NVIDIA_TF32_OVERRIDE is 0.
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
 }
 
 /// TOML, and so the run's configuration, has no integers above this.
@@ -110,6 +114,7 @@ impl Args {
             schedule: self.schedule,
             seed: self.seed,
             device: self.device,
+            precision: self.precision,
         })?;
         let path = run.path().display();
         eprintln!("the run is in {path}; next: residua calibrate {path}");
