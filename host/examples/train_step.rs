@@ -13,7 +13,7 @@ use candle_core::{Device, Tensor};
 use clap::Parser;
 use residua_host::{
     net::{autoencoder::Autoencoder, config::Preset},
-    train::{self, adam::Adam},
+    train::{self, adam::Adam, heap},
 };
 
 /// Adam's default, at which both sides step.
@@ -40,6 +40,7 @@ fn main() -> Result<()> {
     writeln!(out, "{}", config.parameters()?)?;
     out.flush()?;
 
+    heap::keep_freed();
     let net = Autoencoder::new(&config, 0, &Device::Cpu)?;
     let mut adam = Adam::new(net.parameters())?;
     let images = Tensor::rand(0f32, 1f32, (batch, 1, side, side), &Device::Cpu)?;

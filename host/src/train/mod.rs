@@ -5,6 +5,7 @@ pub mod adam;
 mod batches;
 mod checkpoint;
 mod curve;
+pub mod heap;
 mod options;
 mod progress;
 pub mod run;
@@ -31,6 +32,7 @@ pub use options::{DeviceChoice, Objective, Options, Schedule};
 /// or device that cannot be used, a folder that holds another run, a loss that is not finite, a
 /// full disk.
 pub fn train(options: &Options) -> Result<RunFolder> {
+    heap::keep_freed();
     let device = options.open_device()?;
     let dataset = options.dataset()?;
     let config = options.config(&dataset)?;
