@@ -158,6 +158,49 @@ fn the_epoch_with_the_lowest_held_out_loss_is_kept() {
 }
 
 #[test]
+fn a_training_ends_when_its_patience_does() {
+    let (scratch, data) = scratch();
+    let path = scratch.path().join("run");
+    // A rate so high that the held-out loss soon rises.
+    let restless = ["--schedule", "constant", "--lr", "0.1", "--patience", "2"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
+    command
+        .args(["train", "--device", "cpu", "--preset", "edge-tiny"])
+        .args(["--epochs", "60"])
+        .args(restless)
+        .arg("--data")
+        .arg(&data)
+        .arg("--out")
+        .arg(&path);
+    assert!(command.output().unwrap().status.success());
+    let state = RunFolder::open(&path).unwrap().state();
+    assert_eq!(state.epoch, state.kept_epoch + 2);
+    assert!(state.epoch < 60);
+}
+
+#[test]
+fn without_a_terminal_each_epoch_is_a_line() {
+    let (scratch, data) = scratch();
+    let output = train(&data, &scratch.path().join("run"), &[]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    let epochs: Vec<&str> = text.lines().filter(|l| l.starts_with("epoch ")).collect();
+    assert_eq!(epochs.len(), 4, "{text}");
+    for (line, number) in epochs.into_iter().zip(1..) {
+        assert!(line.starts_with(&format!("epoch {number}/{EPOCHS}  ")));
+        for field in ["images/s", "loss ", "held out ", " left", "% waiting"] {
+            assert!(line.contains(field), "no {field} in {line}");
+        }
+    }
+    let start = text.lines().next().unwrap();
+    assert!(start.contains("by the CPU"), "{start}");
+    let end = text
+        .lines()
+        .find(|line| line.starts_with("trained 4 epochs"));
+    assert!(end.unwrap().contains("% of the time"), "{text}");
+    assert!(!text.contains('\u{1b}'), "control characters in {text:?}");
+}
+
+#[test]
 fn a_diverged_training_goes_on_with_a_lower_rate() {
     let (scratch, data) = scratch();
     let run = scratch.path().join("run");

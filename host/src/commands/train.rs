@@ -7,7 +7,7 @@ use crate::{
     console,
     data::{self, Layout},
     net::config::Preset,
-    train::{self, DeviceChoice, Objective, Options, Schedule, run::COUNTS},
+    train::{self, DeviceChoice, Objective, Options, Precision, Schedule, run::COUNTS},
 };
 
 #[derive(clap::Args)]
@@ -63,6 +63,10 @@ pub struct Args {
     /// Where to train.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    /// How exactly convolutions multiply, on CUDA alone. With cuDNN f32 may mean tf32 too, unless
+    /// NVIDIA_TF32_OVERRIDE is 0.
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
 }
 
 /// TOML, and so the run's configuration, has no integers above this.
@@ -108,6 +112,7 @@ impl Args {
             schedule: self.schedule,
             seed: self.seed,
             device: self.device,
+            precision: self.precision,
         })?;
         let path = run.path().display();
         console::note(format_args!(

@@ -12,6 +12,7 @@ use crate::{
         Schedule,
         adam::Adam,
         batches::{Batch, Batches, Prefetcher},
+        heap,
         run::RunFolder,
     },
 };
@@ -31,6 +32,7 @@ pub fn fine_tune(
     epochs: u32,
     learning_rate: f64,
 ) -> Result<Quantized> {
+    heap::keep_freed();
     let config = run.config();
     let split = run.dataset(None)?.split(config.data.split_seed)?;
     let device = Device::Cpu;

@@ -5,6 +5,7 @@ pub mod adam;
 pub(crate) mod batches;
 mod checkpoint;
 mod curve;
+pub mod heap;
 mod options;
 mod progress;
 pub mod run;
@@ -21,6 +22,7 @@ use batches::{Batch, Batches, Prefetcher};
 use progress::Progress;
 use run::{Metrics, RunFolder};
 
+pub use crate::net::ops::Precision;
 pub use options::{DeviceChoice, Objective, Options, Schedule};
 
 /// Trains as `options` say and returns the run folder, which holds at least one kept epoch.
@@ -30,7 +32,8 @@ pub use options::{DeviceChoice, Objective, Options, Schedule};
 /// or device that cannot be used, a folder that holds another run, a loss that is not finite, a
 /// full disk.
 pub fn train(options: &Options) -> Result<RunFolder> {
-    let device = options.device.open()?;
+    heap::keep_freed();
+    let device = options.open_device()?;
     let dataset = options.dataset()?;
     let config = options.config(&dataset)?;
     let split = dataset.split(config.data.split_seed)?;
@@ -52,13 +55,14 @@ pub fn train(options: &Options) -> Result<RunFolder> {
     let first = run.state().epoch + 1;
     Prefetcher::with(&train, first..=config.training.epochs, |prefetched| {
         let steps = train.steps();
+        let progress = Progress::new(run.state(), &config, &device, steps, options.budget());
         let mut session = Session {
             net,
             adam,
             device,
             steps,
             prefetched,
-            progress: Progress::new(run.state(), &config, steps, options.budget()),
+            progress,
             clock: Clock::start(options.budget()),
         };
         session.run(&mut run, &held_out)
@@ -140,27 +144,27 @@ impl Session {
             epoch,
             ..Metrics::default()
         };
-        let (mut total, mut images, mut waited) = (0.0, 0, Duration::ZERO);
-        for step in 0..self.steps {
-            let done = f64::from(epoch - 1) + step as f64 / self.steps as f64;
+        let (mut total, mut images, mut all_waited) = (0.0, 0, Duration::ZERO);
+        for taken in 0..self.steps {
+            let done = f64::from(epoch - 1) + taken as f64 / self.steps as f64;
             let done = (done / f64::from(training.epochs)).max(self.clock.spent());
             metrics.learning_rate = training.learning_rate * training.schedule.factor(done);
 
             let asked = Instant::now();
             let batch = self.prefetched.next()?.into_tensors(&self.device)?;
-            waited += asked.elapsed();
-            let loss = loss(&self.net, &batch, true)?;
-            self.adam.step(&loss.backward()?, metrics.learning_rate)?;
-            let loss = f64::from(loss.to_scalar::<f32>()?);
+            let waited = asked.elapsed();
+            all_waited += waited;
+            let rate = metrics.learning_rate;
+            let loss = step(&self.net, &mut self.adam, &batch.input, &batch.target, rate)?;
             ensure!(loss.is_finite(), diverged(run, epoch));
             total += loss;
             images += batch.len();
-            self.progress.step(epoch, loss, batch.len());
+            self.progress.step(epoch, loss, batch.len(), waited);
         }
         let seconds = start.elapsed().as_secs_f64();
         metrics.loss = total / self.steps as f64;
         metrics.images_per_second = images as f64 / seconds;
-        metrics.waiting = waited.as_secs_f64() / seconds;
+        metrics.waiting = all_waited.as_secs_f64() / seconds;
         Ok(metrics)
     }
 }
@@ -176,16 +180,31 @@ fn diverged(run: &RunFolder, epoch: u32) -> String {
     )
 }
 
-/// Mean squared error between the reconstruction of the batch's input and its target, a scalar.
-fn loss(net: &Autoencoder, batch: &Batch<Tensor>, train: bool) -> Result<Tensor> {
-    let reconstruction = net.forward(&batch.input, train)?;
-    Ok((reconstruction - &batch.target)?.sqr()?.mean_all()?)
+/// One step of training: forward, loss, gradients, Adam. `input` and `target` are crops
+/// `[crops, 1, height, width]` in `0..=1`; yields their loss before the step.
+pub fn step(
+    net: &Autoencoder,
+    adam: &mut Adam,
+    input: &Tensor,
+    target: &Tensor,
+    learning_rate: f64,
+) -> Result<f64> {
+    let loss = loss(net, input, target, true)?;
+    adam.step(&loss.backward()?, learning_rate)?;
+    Ok(f64::from(loss.to_scalar::<f32>()?))
+}
+
+/// Mean squared error between the reconstruction of `input` and `target`, a scalar.
+fn loss(net: &Autoencoder, input: &Tensor, target: &Tensor, train: bool) -> Result<Tensor> {
+    let reconstruction = net.forward(input, train)?;
+    Ok((reconstruction - target)?.sqr()?.mean_all()?)
 }
 
 fn mean_loss(net: &Autoencoder, batches: &[Batch<Tensor>]) -> Result<f64> {
     let (mut total, mut images) = (0.0, 0);
     for batch in batches {
-        total += f64::from(loss(net, batch, false)?.to_scalar::<f32>()?) * batch.len() as f64;
+        let loss = loss(net, &batch.input, &batch.target, false)?;
+        total += f64::from(loss.to_scalar::<f32>()?) * batch.len() as f64;
         images += batch.len();
     }
     Ok(total / images as f64)

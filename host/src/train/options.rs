@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::run::{DataConfig, RunConfig, RunFolder, TrainingConfig};
 use crate::{
     data::{self, Dataset, Layout},
-    net::config::Preset,
+    net::{config::Preset, ops::Precision},
 };
 
 /// Where to train.
@@ -87,6 +87,7 @@ pub struct Options {
     pub schedule: Option<Schedule>,
     pub seed: Option<u64>,
     pub device: DeviceChoice,
+    pub precision: Precision,
 }
 
 impl Options {
@@ -110,6 +111,7 @@ impl Options {
             schedule: None,
             seed: None,
             device: DeviceChoice::Auto,
+            precision: Precision::F32,
         }
     }
 
@@ -117,6 +119,14 @@ impl Options {
     pub(super) fn budget(&self) -> Option<Duration> {
         self.minutes
             .map(|minutes| Duration::from_secs_f64(minutes * 60.0))
+    }
+
+    /// The device to train on, set to the precision asked for; errors where it is missing or has
+    /// not that precision.
+    pub(super) fn open_device(&self) -> Result<Device> {
+        let device = self.device.open()?;
+        self.precision.set(&device).context("--precision")?;
+        Ok(device)
     }
 
     pub(super) fn dataset(&self) -> Result<Dataset> {

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use candle_core::Device;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::run::{Metrics, RunConfig, State};
@@ -23,13 +24,26 @@ pub struct Progress {
     budget: Option<Duration>,
     loss: f64,
     images: usize,
+    waited: Duration,
     held_out: String,
 }
 
 impl Progress {
     /// Progress of a training from `state` to the end that `config` or `budget` sets.
-    pub fn new(state: State, config: &RunConfig, steps: usize, budget: Option<Duration>) -> Self {
+    pub fn new(
+        state: State,
+        config: &RunConfig,
+        device: &Device,
+        steps: usize,
+        budget: Option<Duration>,
+    ) -> Self {
         let epochs = config.training.epochs;
+        console::note(format_args!(
+            "training {:?} on {} by {}: up to {epochs} epochs of {steps} steps",
+            config.preset,
+            config.data.folder.display(),
+            name(device)
+        ));
         let bar = stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(u64::from(epochs) * steps as u64);
             bar.set_position(u64::from(state.epoch) * steps as u64);
@@ -37,14 +51,6 @@ impl Progress {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        if bar.is_none() {
-            let of = &config.data.folder;
-            console::note(format_args!(
-                "training {:?} on {}: up to {epochs} epochs of {steps} steps",
-                config.preset,
-                of.display()
-            ));
-        }
         Self {
             bar,
             epochs,
@@ -54,31 +60,39 @@ impl Progress {
             budget,
             loss: f64::NAN,
             images: 0,
+            waited: Duration::ZERO,
             held_out: "-".into(),
         }
     }
 
-    /// A step of `epoch` on `images` crops ended with this loss.
-    pub fn step(&mut self, epoch: u32, loss: f64, images: usize) {
+    /// A step of `epoch` on `images` crops, which it had `waited` for, ended with this loss.
+    pub fn step(&mut self, epoch: u32, loss: f64, images: usize, waited: Duration) {
         self.loss = if self.loss.is_finite() {
             self.loss + SMOOTHING * (loss - self.loss)
         } else {
             loss
         };
         self.images += images;
+        self.waited += waited;
         let Some(bar) = &self.bar else { return };
         bar.inc(1);
         let done = bar.position() as f64 - f64::from(self.first_epoch) * self.steps as f64;
         let step = bar.position() as usize - (epoch as usize - 1) * self.steps;
         bar.set_message(format!(
-            "epoch {epoch}/{} step {step}/{}  {:.0} images/s  loss {:.2e}  held out {}  {} left",
+            "epoch {epoch}/{} step {step}/{}  {:.0} images/s  loss {:.2e}  held out {}  {} left  {} waiting",
             self.epochs,
             self.steps,
             self.images as f64 / self.start.elapsed().as_secs_f64(),
             self.loss,
             self.held_out,
             HumanDuration(self.left(done)),
+            percent(self.waiting()),
         ));
+    }
+
+    /// The share of this session's time in which the training thread waited for images.
+    fn waiting(&self) -> f64 {
+        self.waited.as_secs_f64() / self.start.elapsed().as_secs_f64()
     }
 
     /// Time left by the speed so far after `done` steps of this session, or by the budget.
@@ -99,7 +113,7 @@ impl Progress {
         }
         let done = f64::from(metrics.epoch - self.first_epoch) * self.steps as f64;
         console::note(format_args!(
-            "epoch {}/{}  {:.0} images/s  loss {:.3e}  held out {:.3e}{}  {} left",
+            "epoch {}/{}  {:.0} images/s  loss {:.3e}  held out {:.3e}{}  {} left  {} waiting",
             metrics.epoch,
             self.epochs,
             metrics.images_per_second,
@@ -110,7 +124,8 @@ impl Progress {
             } else {
                 ""
             },
-            HumanDuration(self.left(done))
+            HumanDuration(self.left(done)),
+            percent(metrics.waiting)
         ));
     }
 
@@ -120,11 +135,24 @@ impl Progress {
             bar.finish_and_clear();
         }
         console::note(format_args!(
-            "trained {} epochs in {}; kept epoch {} with a held-out loss of {:.3e}",
+            "trained {} epochs in {}; kept epoch {} with a held-out loss of {:.3e}; waited {} of \
+             the time for images",
             state.epoch,
             HumanDuration(Duration::try_from_secs_f64(state.seconds).unwrap_or(Duration::MAX)),
             state.kept_epoch,
-            state.kept_loss
+            state.kept_loss,
+            percent(self.waiting())
         ));
     }
+}
+
+fn name(device: &Device) -> String {
+    match device {
+        Device::Cpu => format!("the CPU, {} threads", rayon::current_num_threads()),
+        _ => "the GPU".into(),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
 }

@@ -602,6 +602,25 @@ mod training {
     }
 
     #[test]
+    fn a_precision_that_the_device_does_not_have() {
+        let scratch = scratch("precision");
+        let run = scratch.join("run");
+        residua(args![
+            "train",
+            "--data",
+            Fixture::get().data,
+            "--out",
+            run,
+            "--device",
+            "cpu",
+            "--precision",
+            "tf32",
+        ])
+        .refused(&["--precision", "--device cuda"]);
+        assert!(!run.exists(), "a refused training left a run behind");
+    }
+
+    #[test]
     fn a_loss_that_is_no_number() {
         let scratch = scratch("nan");
         let run = Fixture::get().run_copy(&scratch);

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    arm, python,
+    arm,
+    python::{self, TESTS},
     run::run as run_command,
     steps::{Step, run_all},
     system::install_components,
@@ -14,7 +15,7 @@ use crate::{
 const STEPS: &[Step<Workspace>] = &[
     ("rustfmt and clippy installed", install_components),
     ("formatting", formatting),
-    ("Python environment", python::install),
+    ("Python environment", |workspace| TESTS.install(workspace)),
     ("ARM targets", arm::install),
     ("bare metal: no std, no heap", bare_metal),
     ("clippy", clippy),
@@ -67,6 +68,6 @@ fn tests(workspace: &Workspace) -> Result<()> {
     run_command(
         workspace
             .cargo(&["test", "--release", "--workspace", "--no-fail-fast"])
-            .env(python::VARIABLE, python::interpreter(workspace)),
+            .env(python::VARIABLE, TESTS.interpreter(workspace)),
     )
 }

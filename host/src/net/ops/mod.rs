@@ -6,12 +6,15 @@
 mod conv;
 mod kernels;
 mod norm;
+mod precision;
 mod saturate;
 mod simd;
 
 use candle_core::{Result, Tensor, bail};
+use precision::at_set_precision;
 
 pub use norm::{EPSILON, Moments};
+pub use precision::Precision;
 
 /// Convolution by `weight` `[out, in, k, k]`, k odd, zero padding k/2, stride 1 or 2: the output's
 /// sides are the input's divided by the stride, rounded up. Differentiable in both.
@@ -21,7 +24,9 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize) -> Result<Tensor> {
     if x.device().is_cpu() {
         x.apply_op2(&weight, conv::Gather { stride })
     } else {
-        x.conv2d(&weight, kernel / 2, stride, 1, 1)
+        at_set_precision(&x, &weight, |x, weight| {
+            x.conv2d(weight, kernel / 2, stride, 1, 1)
+        })
     }
 }
 
@@ -35,7 +40,9 @@ pub fn conv_transpose2d(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let fine = [2 * height, 2 * width];
         x.apply_op2(&weight, conv::Scatter { stride: 2, fine })
     } else {
-        x.conv_transpose2d(&weight, kernel / 2, 1, 2, 1)
+        at_set_precision(&x, &weight, |x, weight| {
+            x.conv_transpose2d(weight, kernel / 2, 1, 2, 1)
+        })
     }
 }
 
