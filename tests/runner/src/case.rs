@@ -22,6 +22,8 @@ pub struct Case<B> {
     pub regions: u32,
     /// The images, one after the other.
     pub images: B,
+    /// The number of the first image, counted in its report.
+    pub first: u32,
     /// How often all images are inspected: 1, and more only to count instructions. The last time
     /// is replied to.
     pub repetitions: u32,
@@ -84,6 +86,7 @@ impl<B: AsRef<[u8]>> Case<B> {
             runs: self.runs,
             regions: self.regions,
             images: self.images.as_ref(),
+            first: self.first,
             repetitions: self.repetitions,
         }
     }

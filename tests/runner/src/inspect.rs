@@ -56,6 +56,51 @@ pub struct Memory<'b> {
     pub reply: &'b mut [u8],
 }
 
+/// Such memory on the heap.
+#[cfg(feature = "linux")]
+pub struct Storage {
+    bytes: [std::vec::Vec<u8>; 3],
+    signed: [std::vec::Vec<i32>; 2],
+    unsigned: [std::vec::Vec<u32>; 2],
+    runs: std::vec::Vec<RunEntry>,
+    regions: std::vec::Vec<RegionEntry>,
+}
+
+#[cfg(feature = "linux")]
+impl Default for Storage {
+    fn default() -> Self {
+        use std::vec;
+        Self {
+            bytes: [MAX_SCRATCH, MAX_AREA, MAX_REPLY].map(|length| vec![0; length]),
+            signed: [MAX_AREA, MAX_WIDTH].map(|length| vec![0; length]),
+            unsigned: [MAX_FILTER, MAX_AREA].map(|length| vec![0; length]),
+            runs: vec![RunEntry::EMPTY; MAX_AREA / 2],
+            regions: vec![RegionEntry::EMPTY; MAX_AREA / 4],
+        }
+    }
+}
+
+#[cfg(feature = "linux")]
+impl Storage {
+    /// The memory, borrowed.
+    pub fn memory(&mut self) -> Memory<'_> {
+        let [scratch, mask, reply] = &mut self.bytes;
+        let [reconstruction, residual] = &mut self.signed;
+        let [filter, map] = &mut self.unsigned;
+        Memory {
+            scratch,
+            reconstruction,
+            residual,
+            filter,
+            map,
+            mask,
+            runs: &mut self.runs,
+            regions: &mut self.regions,
+            reply,
+        }
+    }
+}
+
 type Failure = String<256>;
 type Replied<'a> = Reply<&'a [u8], Suspects<'a>>;
 
@@ -87,15 +132,17 @@ pub fn run(case: &Case<&[u8]>, memory: &mut Memory<'_>, emit: &mut impl FnMut(&[
             .map_err(failure)
             .and_then(|engine| inspect(case, engine, memory, emit)),
         #[cfg(feature = "linux")]
-        Engine::TractLayers(file) => case
-            .images
-            .chunks_exact(case.input.area())
-            .try_for_each(|image| {
-                let activations = crate::layers::activations(file, case.input, image)?;
-                send(&Reply::Activations(&activations), memory.reply, emit);
-                Ok(())
-            })
-            .map_err(failure::<tract_onnx::prelude::TractError>),
+        Engine::TractLayers(file) => {
+            case.images
+                .chunks_exact(case.input.area())
+                .try_for_each(|image| {
+                    let activations = crate::layers::activations(file, case.input, image);
+                    let activations =
+                        activations.map_err(|error| failure(format_args!("{error:#}")))?;
+                    send(&Reply::Activations(&activations), memory.reply, emit);
+                    Ok(())
+                })
+        }
         #[cfg(not(feature = "linux"))]
         Engine::Tract(_) | Engine::TractLayers(_) => Err(failure("there is no tract here")),
     };
@@ -128,7 +175,7 @@ fn inspect(
     };
     let mask = part("mask", memory.mask, size.area())?;
     for repetition in 1..=case.repetitions {
-        for (number, pixels) in case.images.chunks_exact(size.area()).enumerate() {
+        for (number, pixels) in (case.first..).zip(case.images.chunks_exact(size.area())) {
             let frame = Frame::new(size, pixels).map_err(failure)?;
             let inspection = inspector.inspect(frame, &mut buffers).map_err(failure)?;
             if repetition == case.repetitions {
@@ -140,7 +187,7 @@ fn inspect(
 }
 
 fn answer(
-    number: usize,
+    number: u32,
     inspection: Inspection<'_>,
     case: &Case<&[u8]>,
     mask: &mut [u8],
@@ -151,7 +198,7 @@ fn answer(
     mask.fill(77);
     inspection.write_mask(mask).map_err(failure)?;
     let report = Message::Report(Report {
-        part: number as u64,
+        part: number.into(),
         verdict: inspection.verdict(),
         threshold: case.rule.image_threshold(),
         regions: inspection

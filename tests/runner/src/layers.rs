@@ -1,6 +1,6 @@
 //! The first layers of a network by tract, to find the layer where it leaves the reference.
 
-use std::vec::Vec;
+use std::{vec, vec::Vec};
 
 use residua_shared::frame::Size;
 use tract_onnx::prelude::*;

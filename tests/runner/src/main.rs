@@ -2,23 +2,11 @@
 
 use std::io::{self, BufWriter, Read, Write};
 
-use residua_edge::regions::{RegionEntry, RunEntry};
-use residua_runner::inspect::{
-    MAX_AREA, MAX_FILTER, MAX_REPLY, MAX_SCRATCH, MAX_WIDTH, Memory, run,
-};
+use residua_runner::inspect::{Storage, run};
 
 fn main() -> io::Result<()> {
-    let mut memory = Memory {
-        scratch: &mut vec![0; MAX_SCRATCH],
-        reconstruction: &mut vec![0; MAX_AREA],
-        residual: &mut vec![0; MAX_WIDTH],
-        filter: &mut vec![0; MAX_FILTER],
-        map: &mut vec![0; MAX_AREA],
-        mask: &mut vec![0; MAX_AREA],
-        runs: &mut vec![RunEntry::EMPTY; MAX_AREA / 2],
-        regions: &mut vec![RegionEntry::EMPTY; MAX_AREA / 4],
-        reply: &mut vec![0; MAX_REPLY],
-    };
+    let mut storage = Storage::default();
+    let mut memory = storage.memory();
     let mut cases = io::stdin().lock();
     let mut replies = BufWriter::new(io::stdout().lock());
     while let Some(record) = next(&mut cases)? {
