@@ -3,6 +3,7 @@
 pub mod judge;
 pub mod layers;
 pub mod onnx_writer;
+pub mod presets;
 pub mod random_net;
 pub mod runners;
 pub mod suite;

@@ -4,7 +4,9 @@ use std::{
     env,
     ffi::OsString,
     fs::{self, File},
+    path::Path,
     process::{Command, Stdio},
+    slice,
 };
 
 use residua_runner::case;
@@ -31,6 +33,15 @@ pub struct Target {
     qemu: &'static [&'static str],
     /// Whether it is a microcontroller: no tract, files instead of standard streams.
     pub bare: bool,
+}
+
+/// What a program took in all.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    /// Instructions that it executed.
+    pub instructions: u64,
+    /// Pages of 4 KiB that it loaded from or stored to.
+    pub pages: u64,
 }
 
 /// QEMU for a Cortex-M machine.
@@ -96,11 +107,50 @@ impl Target {
     /// The replies to each case, a program run for all of them; or what went wrong, with the number
     /// of the case it went wrong in.
     pub fn run(&self, cases: &[Case]) -> Result<Vec<Vec<Reply>>, String> {
+        self.run_with(cases, &[])
+    }
+
+    /// One case with its instructions counted, by a processor named as QEMU does and with the
+    /// plugin and libraries in `tools`; `pages` counts those too, which takes much longer.
+    pub fn count(
+        &self,
+        case: &Case,
+        cpu: &str,
+        tools: &Path,
+        pages: bool,
+    ) -> Result<Count, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let out = folder.path().join("count");
+        let plugin = tools.join("count.so");
+        let pages = if pages { "on" } else { "off" };
+        let plugin = format!("{},out={},pages={pages}", plugin.display(), out.display());
+        let library = tools.join(format!("{}.so", self.name));
+        let library = format!("LD_PRELOAD={}", library.display());
+        let mut options = vec!["-cpu", cpu, "-plugin", &plugin, "-seed", "1"];
+        if !self.bare {
+            options.extend(["-E", &library]);
+        }
+        let replies = self.run_with(slice::from_ref(case), &options)?;
+        if let Some(Reply::Failed(why)) = replies.concat().first() {
+            return Err(format!("{}: {why}", self.name));
+        }
+        let text = fs::read_to_string(&out).map_err(|error| error.to_string())?;
+        let mut numbers = text.split_whitespace().map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(instructions)), Some(Ok(pages))) => Ok(Count {
+                instructions,
+                pages,
+            }),
+            _ => Err(format!("{}: the plugin wrote \"{text}\"", self.name)),
+        }
+    }
+
+    fn run_with(&self, cases: &[Case], options: &[&str]) -> Result<Vec<Vec<Reply>>, String> {
         let text = |error: std::io::Error| format!("{}: {error}", self.name);
         let folder = tempfile::tempdir().map_err(text)?;
         let (input, output) = (folder.path().join("cases"), folder.path().join("replies"));
         fs::write(&input, records(cases)).map_err(text)?;
-        let mut command = self.command()?;
+        let mut command = self.command(options)?;
         command.current_dir(folder.path()).stderr(Stdio::piped());
         if !self.bare {
             command
@@ -123,7 +173,7 @@ impl Target {
         ))
     }
 
-    fn command(&self) -> Result<Command, String> {
+    fn command(&self, options: &[&str]) -> Result<Command, String> {
         let program: OsString = env::var_os(self.variable).ok_or_else(|| {
             format!(
                 "{} is not set: run the tests by `cargo xtask test`, which builds the program for \
@@ -132,7 +182,7 @@ impl Target {
             )
         })?;
         let mut command = Command::new("timeout");
-        command.arg(TIMEOUT_SECONDS).args(self.qemu);
+        command.arg(TIMEOUT_SECONDS).args(self.qemu).args(options);
         if self.bare {
             command.args(BARE_ARGUMENTS);
         }

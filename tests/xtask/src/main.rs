@@ -4,6 +4,7 @@
 //! skipped: what is missing is installed, and what cannot be installed fails its step.
 
 mod arm;
+mod bench;
 mod python;
 mod run;
 mod steps;
@@ -17,16 +18,23 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
-  test    install what is missing, then check, build and test everything
+  test              install what is missing, then check, build and test everything
+  test ARGUMENTS    install what is missing, then `cargo test --release ARGUMENTS`
+  bench-arm         count instructions per inference on ARM, under QEMU
 ";
 
-enum Task {
+enum Task<'a> {
     Test,
+    TestSome(&'a [String]),
+    BenchArm,
 }
 
-fn parse(arguments: &[String]) -> Option<Task> {
-    match arguments {
-        [command] if command == "test" => Some(Task::Test),
+fn parse(arguments: &[String]) -> Option<Task<'_>> {
+    let (command, rest) = arguments.split_first()?;
+    match (command.as_str(), rest) {
+        ("test", []) => Some(Task::Test),
+        ("test", some) => Some(Task::TestSome(some)),
+        ("bench-arm", []) => Some(Task::BenchArm),
         _ => None,
     }
 }
@@ -39,6 +47,8 @@ fn main() -> ExitCode {
     };
     let result = match task {
         Task::Test => test::run(),
+        Task::TestSome(arguments) => test::run_some(arguments),
+        Task::BenchArm => bench::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,12 +65,18 @@ mod tests {
 
     #[test]
     fn only_known_commands_are_accepted() {
-        let parse = |words: &[&str]| parse(&words.iter().map(|w| (*w).into()).collect::<Vec<_>>());
-        assert!(matches!(parse(&["test"]), Some(Task::Test)));
+        let words = |words: &[&str]| words.iter().map(|w| (*w).into()).collect::<Vec<_>>();
+        assert!(matches!(parse(&words(&["test"])), Some(Task::Test)));
+        let some = words(&["test", "-p", "residua-edge"]);
+        assert!(matches!(parse(&some), Some(Task::TestSome(some)) if some.len() == 2));
+        assert!(matches!(
+            parse(&words(&["bench-arm"])),
+            Some(Task::BenchArm)
+        ));
         assert!(parse(&[]).is_none());
-        assert!(parse(&["tset"]).is_none());
+        assert!(parse(&words(&["tset"])).is_none());
         assert!(
-            parse(&["test", "--fast"]).is_none(),
+            parse(&words(&["bench-arm", "--fast"])).is_none(),
             "an unknown option must not be ignored"
         );
     }

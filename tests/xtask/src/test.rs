@@ -16,10 +16,19 @@ const STEPS: &[Step<Workspace>] = &[
     ("formatting", formatting),
     ("Python environment", python::install),
     ("ARM targets", arm::install),
-    ("bare metal: no std, no heap", bare_metal),
+    ("QEMU and cross linkers", arm::install_programs),
+    ("runner programs for ARM", arm::build_runners),
     ("clippy", clippy),
     ("documentation", documentation),
     ("tests", tests),
+];
+
+/// What tests need, without the checks.
+const INSTALL: &[Step<Workspace>] = &[
+    ("Python environment", python::install),
+    ("ARM targets", arm::install),
+    ("QEMU and cross linkers", arm::install_programs),
+    ("runner programs for ARM", arm::build_runners),
 ];
 
 /// Installs what is missing, then runs everything; errors at the first step that fails.
@@ -27,18 +36,16 @@ pub fn run() -> Result<()> {
     run_all(STEPS, &Workspace::of_this_program())
 }
 
-fn formatting(workspace: &Workspace) -> Result<()> {
-    run_command(&mut workspace.cargo(&["fmt", "--all", "--check"]))
+/// Installs what is missing, then runs `cargo test --release` with these arguments.
+pub fn run_some(arguments: &[String]) -> Result<()> {
+    let workspace = Workspace::of_this_program();
+    run_all(INSTALL, &workspace)?;
+    let mut command = workspace.cargo(&["test", "--release"]);
+    run_command(with_runners(&workspace, command.args(arguments)))
 }
 
-/// A `staticlib` is a final artifact: rustc refuses it where any crate of its graph needs an
-/// allocator and none is given, and `tests/bare_metal` gives none.
-fn bare_metal(workspace: &Workspace) -> Result<()> {
-    run_command(
-        arm::cargo(workspace, arm::CORTEX_M)?
-            .args(["rustc", "--release", "--package", "residua-bare-metal"])
-            .args(["--target", arm::CORTEX_M, "--crate-type", "staticlib"]),
-    )
+fn formatting(workspace: &Workspace) -> Result<()> {
+    run_command(&mut workspace.cargo(&["fmt", "--all", "--check"]))
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {
@@ -64,9 +71,18 @@ fn documentation(workspace: &Workspace) -> Result<()> {
 }
 
 fn tests(workspace: &Workspace) -> Result<()> {
-    run_command(
-        workspace
-            .cargo(&["test", "--release", "--workspace", "--no-fail-fast"])
-            .env(python::VARIABLE, python::interpreter(workspace)),
-    )
+    let mut command = workspace.cargo(&["test", "--release", "--workspace", "--no-fail-fast"]);
+    run_command(with_runners(workspace, &mut command))
+}
+
+/// Tells the tests where Python and the runner programs are.
+fn with_runners<'c>(
+    workspace: &Workspace,
+    command: &'c mut std::process::Command,
+) -> &'c mut std::process::Command {
+    command.env(python::VARIABLE, python::interpreter(workspace));
+    for target in arm::TARGETS {
+        command.env(target.variable, target.runner(workspace));
+    }
+    command
 }
