@@ -30,7 +30,7 @@ pub struct Target {
     /// The environment variable that holds the path of the runner program.
     pub variable: &'static str,
     /// QEMU and its arguments before the program.
-    qemu: &'static [&'static str],
+    pub qemu: &'static [&'static str],
     /// Whether it is a microcontroller: no tract, files instead of standard streams.
     pub bare: bool,
 }
