@@ -21,18 +21,26 @@ pub struct Exported {
     pub fraction_bits: u8,
 }
 
-/// The export of an untrained network of this preset for images of `input`, calibrated on
-/// [`images`].
+/// Passes after which batch norms know the moments of what they normalize; without them, signals
+/// fade from layer to layer until no 8 bits can hold the weights that restore them.
+const SETTLING: usize = 20;
+
+/// The export of an untrained network of this preset for images of `input`, its batch norms and
+/// ranges measured on [`images`].
 pub fn untrained(preset: Preset, input: Size) -> Result<Exported> {
     let config = preset.config();
-    let graph = input.padded_to(config.stride())?;
     let net = Autoencoder::new(&config, 11, &Device::Cpu)?;
+    let sample = images(Size::new(32, 32)?);
+    let grey = |image: &Vec<u8>| -> Vec<f32> { image.iter().map(|&x| x.into()).collect() };
+    let grey: Vec<f32> = sample.iter().flat_map(grey).map(|x| x / 255.0).collect();
+    let sample = Tensor::from_vec(grey, (sample.len(), 1, 32, 32), &Device::Cpu)?;
+    for _ in 0..SETTLING {
+        net.forward(&sample, true)?;
+    }
     let folded = net.fold()?;
     let mut activations = Activations::new(&folded);
-    for image in images(graph) {
-        let grey: Vec<f32> = image.iter().map(|&x| f32::from(x) / 255.0).collect();
-        let shape = (1, 1, graph.height(), graph.width());
-        let outputs = net.activations(&Tensor::from_vec(grey, shape, &Device::Cpu)?)?;
+    for image in sample.chunk(sample.dim(0)?, 0)? {
+        let outputs = net.activations(&image)?;
         let hidden = outputs.iter().take(activations.hidden());
         let hidden: Vec<Vec<f32>> = hidden
             .map(|output| output.flatten_all()?.to_vec1())
@@ -40,6 +48,7 @@ pub fn untrained(preset: Preset, input: Size) -> Result<Exported> {
         activations.add(&hidden)?;
     }
     let network = quantize::quantize(&folded, &activations)?;
+    let graph = input.padded_to(config.stride())?;
     Ok(Exported {
         onnx: export::onnx(&network, graph)?,
         fraction_bits: network.fraction_bits,

@@ -181,6 +181,13 @@ impl Target {
                 self.variable, self.name
             )
         })?;
+        if !Path::new(&program).is_file() {
+            return Err(format!(
+                "{}={} is no file: run the tests by `cargo xtask test`, which builds it",
+                self.variable,
+                program.display()
+            ));
+        }
         let mut command = Command::new("timeout");
         command.arg(TIMEOUT_SECONDS).args(self.qemu).args(options);
         if self.bare {
