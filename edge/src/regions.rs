@@ -21,6 +21,16 @@ pub struct RunEntry {
     region: u32,
 }
 
+impl RunEntry {
+    /// An initial value for tables in statics.
+    pub const EMPTY: Self = Self {
+        row: 0,
+        start: 0,
+        end: 0,
+        region: 0,
+    };
+}
+
 /// An entry of the region table. Its initial value does not matter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RegionEntry {
@@ -35,6 +45,17 @@ pub struct RegionEntry {
 }
 
 impl RegionEntry {
+    /// An initial value for tables in statics.
+    pub const EMPTY: Self = Self {
+        parent: 0,
+        left: 0,
+        top: 0,
+        right: 0,
+        bottom: 0,
+        area: 0,
+        peak: 0,
+    };
+
     fn open(index: usize, run: Run) -> Self {
         Self {
             parent: index as u32,

@@ -1,5 +1,10 @@
-//! What the parity suite is made of: cases, and one small runner per runtime.
+//! What the parity suite is made of: cases, a judge, and small runners for every runtime and target.
 
+pub mod judge;
+pub mod layers;
 pub mod onnx_writer;
+pub mod presets;
 pub mod random_net;
 pub mod runners;
+pub mod suite;
+pub mod targets;

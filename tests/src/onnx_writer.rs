@@ -35,18 +35,6 @@ pub fn model(net: &RandomNet) -> ModelProto {
     writer.into_model(net, output)
 }
 
-/// The first layers alone as an ONNX file, whose output is layer `last`'s activations: to find the
-/// layer where a runtime leaves the reference. `channels` and `size` are that layer's.
-pub fn onnx_up_to(net: &RandomNet, last: usize, channels: usize, size: Size) -> Vec<u8> {
-    let mut writer = Writer::default();
-    for (index, layer) in net.layers[..=last].iter().enumerate() {
-        writer.layer(net, index, layer);
-    }
-    let name = writer.tensor_of(Source::Layer(last));
-    let output = tensor_info(&name, DataType::Uint8, &[1, channels], size);
-    writer.into_model(net, output).encode_to_vec()
-}
-
 #[derive(Default)]
 struct Writer {
     graph: GraphProto,
@@ -227,7 +215,8 @@ fn pads(pads: Pads) -> AttributeProto {
     integers("pads", &[pads.top, pads.left, pads.bottom, pads.right])
 }
 
-fn tensor_info(name: &str, kind: DataType, channels: &[usize], size: Size) -> ValueInfoProto {
+/// An input or output of a graph.
+pub fn tensor_info(name: &str, kind: DataType, channels: &[usize], size: Size) -> ValueInfoProto {
     let dim = |&value: &usize| Dimension {
         value: Some(dimension::Value::DimValue(value as i64)),
         ..Default::default()

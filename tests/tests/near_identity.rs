@@ -23,10 +23,12 @@ use residua_tests::runners::{Judge, Runner};
 const SIDE: usize = 48;
 /// How much brighter the arc is than what lies around it, in grey levels.
 const CONTRAST: f64 = 2.0;
+/// What a camera adds, at most; the network learns to copy it, and faint arcs with it.
+const NOISE: f64 = 1.5;
 /// Near a border the padding makes errors of its own.
 const BORDER: usize = 8;
 
-/// A smooth, faintly mottled surface.
+/// A smooth, faintly mottled surface under a camera's noise.
 fn surface(rng: &mut ChaCha8Rng) -> Vec<f64> {
     let waves: Vec<[f64; 3]> = (0..6)
         .map(|_| {
@@ -43,7 +45,7 @@ fn surface(rng: &mut ChaCha8Rng) -> Vec<f64> {
     let grey = |at: usize| {
         let (x, y) = ((at % SIDE) as f64, (at / SIDE) as f64);
         let wave = |[a, b, phase]: &[f64; 3]| 3.0 * (a * x + b * y + phase).sin();
-        120.0 + waves.iter().map(wave).sum::<f64>()
+        120.0 + waves.iter().map(wave).sum::<f64>() + rng.random_range(-NOISE..NOISE)
     };
     (0..SIDE * SIDE).map(grey).collect()
 }

@@ -1,25 +1,34 @@
 //! Every runtime reconstructs what the scalar reference does, bit for bit, on random networks
 //! within the numeric contract.
 //!
-//! `PARITY_SEED=N cargo test --release -p residua-tests --test parity` runs one case alone;
-//! `PARITY_CASES=N` changes their number.
+//! `PARITY_SEED=N cargo xtask test -p residua-tests --test parity` runs one case alone;
+//! `PARITY_CASES=N` changes their number, `PARITY_TARGET_CASES=N` that of those on ARM targets.
 
 use std::{env, thread};
 
+use residua_edge::regions::{max_regions, max_runs};
+use residua_runner::{case::Engine, layers::activations as activations_by_tract};
 use residua_shared::{
     frame::{Frame, Size},
     net::{MAX_ACCUMULATOR, MAX_SATURATING_SHIFT, MAX_SHIFT, Pads, Source},
     onnx,
     reference::reconstruction::{reconstruct, requantize},
+    rule::{Comparison, DecisionRule, MapScale},
 };
 use residua_tests::{
-    onnx_writer::{onnx, onnx_up_to},
+    judge,
+    layers::{first_apart, onnx_up_to},
+    onnx_writer::onnx,
     random_net::{LayerSpec, RandomNet},
     runners::{Judge, OnnxRuntime, Runner, TractRunner},
+    suite::{Subject, check_on_targets, rule_for},
+    targets::Case,
 };
-use tract_onnx::prelude::*;
 
 const CASES: u64 = 200;
+
+/// The first so many also run on ARM targets, which are emulated and slow.
+const TARGET_CASES: u64 = 60;
 
 /// Starting Python is slow, so onnxruntime runs one case in this many.
 const ONNXRUNTIME_EVERY: u64 = 5;
@@ -36,7 +45,7 @@ fn number(variable: &str) -> Option<u64> {
     let text = env::var(variable).ok()?;
     Some(
         text.parse()
-            .expect("PARITY_SEED and PARITY_CASES are whole numbers"),
+            .unwrap_or_else(|_| panic!("{variable} is \"{text}\"; it must be a whole number")),
     )
 }
 
@@ -126,9 +135,10 @@ fn tract_equals_the_reference_at_the_limits() {
     for (biases, shifts) in layers {
         let net = one_layer(biases, shifts);
         let layer = &net.layers[0];
-        let file = onnx_up_to(&net, 0, layer.output_channels, net.graph);
+        let file = onnx(&net);
+        let file = onnx_up_to(&file, &onnx::read(&file, net.fraction_bits).unwrap(), 0).unwrap();
         let pixels: Vec<u8> = (0..=255).collect();
-        let found = tract_activations(&file, &net, &pixels);
+        let found = tract_activations(&file, net.graph, &pixels).unwrap();
         for (at, found) in found.into_iter().enumerate() {
             let (channel, pixel) = (at / 256, at % 256);
             let sum = layer.biases[channel] + pixel as i32;
@@ -138,27 +148,36 @@ fn tract_equals_the_reference_at_the_limits() {
     }
 }
 
-/// A 1x1 layer of weight 1 on the image 0, 1, … 255.
+/// A 1x1 layer of weight 1, for the image 0, 1, … 255, and the last one that a network needs.
 fn one_layer(biases: Vec<i32>, shifts: Vec<u32>) -> RandomNet {
     let size = Size::new(16, 16).unwrap();
+    let layer = LayerSpec {
+        source: Source::Image,
+        input_channels: 1,
+        output_channels: biases.len(),
+        kernel: 1,
+        stride: 1,
+        pads: Pads::default(),
+        weights: vec![1; biases.len()],
+        biases,
+        shifts,
+        exponent: -8,
+        depth_to_space: false,
+    };
+    let last = LayerSpec {
+        source: Source::Layer(0),
+        input_channels: layer.output_channels,
+        output_channels: 1,
+        biases: vec![0],
+        shifts: vec![],
+        ..layer.clone()
+    };
     RandomNet {
         seed: 0,
         input: size,
         graph: size,
         fraction_bits: 4,
-        layers: vec![LayerSpec {
-            source: Source::Image,
-            input_channels: 1,
-            output_channels: biases.len(),
-            kernel: 1,
-            stride: 1,
-            pads: Pads::default(),
-            weights: vec![1; biases.len()],
-            biases,
-            shifts,
-            exponent: -8,
-            depth_to_space: false,
-        }],
+        layers: vec![layer, last],
     }
 }
 
@@ -177,16 +196,69 @@ fn check(seed: u64) {
             let differs = found.iter().zip(expected).position(|(a, b)| a != b);
             if let Some(at) = differs {
                 let (x, y) = (at % net.input.width(), at / net.input.width());
+                let layer = first_apart(
+                    &file,
+                    net.fraction_bits,
+                    net.input,
+                    &images[image],
+                    &tract_activations,
+                );
                 panic!(
                     "seed {seed}, image {image}, {} at x {x}, y {y}: {} instead of {}; {}\n\
-                     rerun: PARITY_SEED={seed} cargo test --release -p residua-tests --test parity",
+                     rerun: {}",
                     runner.name(),
                     found[at],
                     expected[at],
-                    first_layer_apart(&net, &images[image]),
+                    layer.unwrap_or_else(|error| error),
+                    rerun(seed),
                 );
             }
         }
+    }
+}
+
+fn rerun(seed: u64) -> String {
+    format!("PARITY_SEED={seed} cargo xtask test -p residua-tests --test parity")
+}
+
+/// The random networks on this machine and every target, all the way to verdict and wire frame.
+#[test]
+fn every_target_equals_the_reference() {
+    let seeds = match number("PARITY_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("PARITY_TARGET_CASES").unwrap_or(TARGET_CASES),
+    };
+    check_on_targets(&seeds.map(subject).collect::<Vec<_>>());
+}
+
+/// A random network with a rule of its own: every comparison, box and minimum area in turn, and
+/// thresholds that make regions of its noisy image.
+fn subject(seed: u64) -> Subject {
+    const COMPARISONS: [Comparison; 3] =
+        [Comparison::Absolute, Comparison::Dark, Comparison::Bright];
+    let net = RandomNet::new(seed);
+    let images = net.images();
+    let box_size = 1 + 2 * (seed / 3 % 6) as u8;
+    let scale = MapScale::new(net.fraction_bits, box_size).unwrap();
+    let comparison = COMPARISONS[seed as usize % 3];
+    let mut case = Case {
+        engine: Engine::Tract(onnx(&net)),
+        input: net.input,
+        rule: DecisionRule::new(comparison, scale, 0, 1, 0).unwrap(),
+        runs: max_runs(net.input) as u32,
+        regions: max_regions(net.input) as u32,
+        images: images[2].clone(),
+        first: 0,
+        repetitions: 1,
+    };
+    let noise = judge::reconstructions(&case).unwrap();
+    let map = judge::anomaly_map(case.rule, net.input, &images[2], &noise[0]);
+    case.rule = rule_for(comparison, scale, 1 + (seed % 4) as u32, map, (0.4, 0.1));
+    case.images = images.concat();
+    Subject {
+        name: format!("seed {seed}"),
+        rerun: rerun(seed),
+        case,
     }
 }
 
@@ -204,59 +276,6 @@ fn activations(net: &RandomNet, image: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Where tract first leaves the reference, for the message.
-fn first_layer_apart(net: &RandomNet, image: &[u8]) -> String {
-    let file = onnx(net);
-    let read = onnx::read(&file, net.fraction_bits).unwrap();
-    for (index, expected) in activations(net, image).iter().enumerate() {
-        let (spec, size) = (&net.layers[index], read.output_size(index));
-        let part = onnx_up_to(net, index, spec.channels(), size);
-        let found = tract_activations(&part, net, image);
-        if let Some(at) = found.iter().zip(expected).position(|(a, b)| a != b) {
-            let (channel, at_pixel) = (at / size.area(), at % size.area());
-            let (x, y) = (at_pixel % size.width(), at_pixel / size.width());
-            let row = if spec.depth_to_space {
-                4 * channel + y % 2 * 2 + x % 2
-            } else {
-                channel
-            };
-            return format!(
-                "tract leaves first in layer {index} ({:?}, kernel {}, stride {}, {} to {} \
-                 channels, depth to space: {}): channel {channel}, x {x}, y {y} is {} instead of \
-                 {}; its shift is {}, all shifts equal: {}",
-                spec.source,
-                spec.kernel,
-                spec.stride,
-                spec.input_channels,
-                spec.output_channels,
-                spec.depth_to_space,
-                found[at],
-                expected[at],
-                spec.shifts[row],
-                equal(&spec.shifts),
-            );
-        }
-    }
-    "every layer but the last is equal".into()
-}
-
-fn tract_activations(file: &[u8], net: &RandomNet, image: &[u8]) -> Vec<u8> {
-    let frame = Frame::new(net.input, image).unwrap();
-    let pixels = padded(frame, net.graph);
-    let shape = [1, 1, net.graph.height(), net.graph.width()];
-    let model = tract_onnx::onnx().model_for_read(&mut &*file).unwrap();
-    let model = model.into_optimized().unwrap().into_runnable().unwrap();
-    let input = Tensor::from_shape(&shape, &pixels).unwrap();
-    let output = model.run(tvec!(input.into_tvalue())).unwrap().remove(0);
-    let output = output.cast_to::<u8>().unwrap();
-    let output = output.to_plain_array_view::<u8>().unwrap();
-    output.iter().copied().collect()
-}
-
-fn padded(frame: Frame<'_>, graph: Size) -> Vec<u8> {
-    let row = |y| {
-        let row = frame.row_replicated(y);
-        (0..graph.width()).map(move |x| row[x.min(row.len() - 1)])
-    };
-    (0..graph.height()).flat_map(row).collect()
+fn tract_activations(file: &[u8], graph: Size, image: &[u8]) -> Result<Vec<u8>, String> {
+    activations_by_tract(file, graph, image).map_err(|error| format!("{error:#}"))
 }

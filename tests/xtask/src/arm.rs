@@ -1,44 +1,172 @@
-//! Standard libraries for ARM targets, and cargo with the toolchain that holds them.
+//! ARM targets: their standard libraries, QEMU and linkers, and the runner programs.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{
     run::{output, run, succeeds},
+    system::apt_install,
     workspace::Workspace,
 };
 
-/// The Cortex-M4F and M7F: the proof that the inspection path needs neither std nor a heap.
-pub const CORTEX_M: &str = "thumbv7em-none-eabihf";
+/// A target that the parity suite runs on.
+pub struct Target {
+    /// Rust's name of it.
+    pub name: &'static str,
+    /// The C compiler, which also links; microcontrollers take the linker that comes with Rust.
+    pub linker: Option<&'static str>,
+    /// The environment variable through which tests find the runner program.
+    pub variable: &'static str,
+}
 
-/// Every target whose libraries are installed. One more target is one more entry.
-const TARGETS: &[&str] = &[CORTEX_M];
+/// Every target. One more is one more entry, beside the one in the tests.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "aarch64-unknown-linux-gnu",
+        linker: Some("aarch64-linux-gnu-gcc"),
+        variable: "RESIDUA_RUNNER_AARCH64",
+    },
+    Target {
+        name: "armv7-unknown-linux-gnueabihf",
+        linker: Some("arm-linux-gnueabihf-gcc"),
+        variable: "RESIDUA_RUNNER_ARMV7",
+    },
+    Target {
+        name: "thumbv7em-none-eabihf",
+        linker: None,
+        variable: "RESIDUA_RUNNER_CORTEX_M7",
+    },
+    Target {
+        name: "thumbv8m.main-none-eabihf",
+        linker: None,
+        variable: "RESIDUA_RUNNER_CORTEX_M55",
+    },
+];
 
-/// Installs what is missing: from rustup where it can deliver the target, else built from Debian's
-/// packaged library source.
+/// The programs that are needed, and Debian's packages of them.
+const PROGRAMS: &[(&str, &[&str])] = &[
+    ("qemu-aarch64", &["qemu-user"]),
+    ("qemu-system-arm", &["qemu-system-arm"]),
+    (
+        "aarch64-linux-gnu-gcc",
+        &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+    ),
+    (
+        "arm-linux-gnueabihf-gcc",
+        &["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"],
+    ),
+];
+
+/// Installs the standard libraries that are missing: from rustup where it can deliver the target,
+/// else built from Debian's packaged library source.
 pub fn install(workspace: &Workspace) -> Result<()> {
     let delivered = delivered_by_rustup(workspace)?;
-    for target in TARGETS {
-        if has(&delivered, target) || (!built_for_debian(target) && add(workspace, target)) {
-            println!("{target}: from rustup");
+    for Target { name, .. } in TARGETS {
+        if has(&delivered, name) || (!built_for_debian(name) && add(workspace, name)) {
+            println!("{name}: from rustup");
             continue;
         }
         run(workspace
             .command("tests/toolchain/debian-target.sh")
-            .arg(target))?;
+            .arg(name))?;
     }
     Ok(())
 }
 
-/// Cargo of a toolchain that can build for `target`, after [`install`].
-pub fn cargo(workspace: &Workspace, target: &str) -> Result<Command> {
-    if has(&delivered_by_rustup(workspace)?, target) {
-        return Ok(workspace.command("cargo"));
+/// Installs QEMU and the linkers, where they are missing.
+pub fn install_programs(workspace: &Workspace) -> Result<()> {
+    let missing =
+        |(program, _): &&(&str, _)| !succeeds(workspace.command(program).arg("--version"));
+    let packages: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(missing)
+        .flat_map(|(_, packages)| *packages)
+        .copied()
+        .collect();
+    if packages.is_empty() {
+        println!("all there");
+        return Ok(());
     }
-    let mut command = workspace.command("rustup");
-    command.args(["run", "debian", "cargo"]);
-    Ok(command)
+    apt_install(&packages)
+}
+
+/// Builds the runner program of every target. That those for microcontrollers link shows that the
+/// inspection path needs neither std nor an allocator: rustc refuses a program with a crate that
+/// does.
+pub fn build_runners(workspace: &Workspace) -> Result<()> {
+    for target in TARGETS {
+        let mut cargo = target.cargo(workspace)?;
+        cargo.args(["build", "--release", "--target", target.name]);
+        cargo.args(["--package", target.package()]);
+        if target.is_linux() {
+            cargo.args(["--features", "linux"]);
+        }
+        run(&mut cargo)?;
+    }
+    Ok(())
+}
+
+impl Target {
+    /// Whether it has an operating system, and with it tract.
+    pub fn is_linux(&self) -> bool {
+        self.linker.is_some()
+    }
+
+    fn package(&self) -> &'static str {
+        if self.is_linux() {
+            "residua-runner"
+        } else {
+            "residua-runner-cortex-m"
+        }
+    }
+
+    /// The runner program, after [`build_runners`].
+    pub fn runner(&self, workspace: &Workspace) -> PathBuf {
+        let folder = workspace.target.join(self.name).join("release");
+        folder.join(self.package())
+    }
+
+    /// Cargo of a toolchain that can build for it, after [`install`].
+    fn cargo(&self, workspace: &Workspace) -> Result<Command> {
+        let from_rustup = has(&delivered_by_rustup(workspace)?, self.name);
+        let mut command = if from_rustup {
+            workspace.command("cargo")
+        } else {
+            let mut command = workspace.command("rustup");
+            command.args(["run", "debian", "cargo"]);
+            command
+        };
+        let linker = match self.linker {
+            Some(linker) => Some(PathBuf::from(linker)),
+            // Debian's Rust comes without it.
+            None if !from_rustup => Some(rust_lld(workspace)?),
+            None => None,
+        };
+        if let Some(linker) = linker {
+            command.env(linker_variable(self.name), linker);
+        }
+        Ok(command)
+    }
+}
+
+/// Cargo's variable for a target's linker; in Cargo's configuration the dot in some targets' names
+/// would be taken for a separator.
+fn linker_variable(target: &str) -> String {
+    let name = target.replace(['-', '.'], "_").to_uppercase();
+    format!("CARGO_TARGET_{name}_LINKER")
+}
+
+/// The linker that rustup's toolchain brings along.
+fn rust_lld(workspace: &Workspace) -> Result<PathBuf> {
+    let mut rustc = workspace.command("rustc");
+    let libraries = output(rustc.args(["--print", "target-libdir"]))?;
+    let folder = Path::new(libraries.trim()).parent();
+    let folder = folder.context("rustc has no folder for its host")?;
+    Ok(folder.join("bin/rust-lld"))
 }
 
 fn delivered_by_rustup(workspace: &Workspace) -> Result<String> {
@@ -80,5 +208,13 @@ mod tests {
         assert!(has(listed, "thumbv7em-none-eabihf"));
         assert!(!has(listed, "thumbv7em-none-eabi"));
         assert!(!has("", "thumbv7em-none-eabihf"));
+    }
+
+    #[test]
+    fn linker_variables_are_those_that_cargo_reads() {
+        assert_eq!(
+            linker_variable("thumbv8m.main-none-eabihf"),
+            "CARGO_TARGET_THUMBV8M_MAIN_NONE_EABIHF_LINKER"
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! skipped: what is missing is installed, and what cannot be installed fails its step.
 
 mod arm;
+mod bench_arm;
 mod bench_train;
 mod check_cuda;
 mod python;
@@ -21,24 +22,31 @@ usage: cargo xtask COMMAND
 
 commands:
   test                    install what is missing, then check, build and test everything
+  test ARGUMENTS          install what is missing, then `cargo test --release ARGUMENTS`
+  bench-arm               count instructions per inference on ARM, under QEMU
   bench-train             time training steps beside PyTorch, which is installed for it (some GB)
   check-cuda [--install]  check that it compiles for CUDA, by the toolkit of this machine or else
                           (--install) one from PyPI (about 0.5 GB)
 ";
 
-enum Task {
+enum Task<'a> {
     Test,
+    TestSome(&'a [String]),
+    BenchArm,
     BenchTrain,
     CheckCuda { install: bool },
 }
 
-fn parse(arguments: &[String]) -> Option<Task> {
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words[..] {
-        ["test"] => Some(Task::Test),
-        ["bench-train"] => Some(Task::BenchTrain),
-        ["check-cuda"] => Some(Task::CheckCuda { install: false }),
-        ["check-cuda", "--install"] => Some(Task::CheckCuda { install: true }),
+fn parse(arguments: &[String]) -> Option<Task<'_>> {
+    let (command, rest) = arguments.split_first()?;
+    let words: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match (command.as_str(), &words[..]) {
+        ("test", []) => Some(Task::Test),
+        ("test", _) => Some(Task::TestSome(rest)),
+        ("bench-arm", []) => Some(Task::BenchArm),
+        ("bench-train", []) => Some(Task::BenchTrain),
+        ("check-cuda", []) => Some(Task::CheckCuda { install: false }),
+        ("check-cuda", ["--install"]) => Some(Task::CheckCuda { install: true }),
         _ => None,
     }
 }
@@ -51,6 +59,8 @@ fn main() -> ExitCode {
     };
     let result = match task {
         Task::Test => test::run(),
+        Task::TestSome(arguments) => test::run_some(arguments),
+        Task::BenchArm => bench_arm::run(),
         Task::BenchTrain => bench_train::run(),
         Task::CheckCuda { install } => check_cuda::run(install),
     };
@@ -69,16 +79,18 @@ mod tests {
 
     #[test]
     fn only_known_commands_are_accepted() {
-        let parse = |words: &[&str]| parse(&words.iter().map(|w| (*w).into()).collect::<Vec<_>>());
-        assert!(matches!(parse(&["test"]), Some(Task::Test)));
+        let words = |words: &[&str]| words.iter().map(|w| (*w).into()).collect::<Vec<_>>();
+        assert!(matches!(parse(&words(&["test"])), Some(Task::Test)));
+        let some = words(&["test", "-p", "residua-edge"]);
+        assert!(matches!(parse(&some), Some(Task::TestSome(some)) if some.len() == 2));
         assert!(matches!(
-            parse(&["check-cuda", "--install"]),
+            parse(&words(&["check-cuda", "--install"])),
             Some(Task::CheckCuda { install: true })
         ));
         assert!(parse(&[]).is_none());
-        assert!(parse(&["tset"]).is_none());
+        assert!(parse(&words(&["tset"])).is_none());
         assert!(
-            parse(&["test", "--fast"]).is_none(),
+            parse(&words(&["bench-arm", "--fast"])).is_none(),
             "an unknown option must not be ignored"
         );
     }

@@ -11,13 +11,22 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The cheap checks first; then what compiles everything, once, in the profile of the tests.
-const STEPS: &[Step<Workspace>] = &[
+/// The cheap checks.
+const FORM: &[Step<Workspace>] = &[
     ("rustfmt and clippy installed", install_components),
     ("formatting", formatting),
+];
+
+/// What tests need.
+const INSTALL: &[Step<Workspace>] = &[
     ("Python environment", |workspace| TESTS.install(workspace)),
     ("ARM targets", arm::install),
-    ("bare metal: no std, no heap", bare_metal),
+    ("QEMU and cross linkers", arm::install_programs),
+    ("runner programs for ARM", arm::build_runners),
+];
+
+/// What compiles everything, once, in the profile of the tests.
+const CHECK: &[Step<Workspace>] = &[
     ("clippy", clippy),
     ("documentation", documentation),
     ("tests", tests),
@@ -25,21 +34,20 @@ const STEPS: &[Step<Workspace>] = &[
 
 /// Installs what is missing, then runs everything; errors at the first step that fails.
 pub fn run() -> Result<()> {
-    run_all(STEPS, &Workspace::of_this_program())
+    let steps = [FORM, INSTALL, CHECK].concat();
+    run_all(&steps, &Workspace::of_this_program())
+}
+
+/// Installs what is missing, then runs `cargo test --release` with these arguments.
+pub fn run_some(arguments: &[String]) -> Result<()> {
+    let workspace = Workspace::of_this_program();
+    run_all(INSTALL, &workspace)?;
+    let mut command = workspace.cargo(&["test", "--release"]);
+    run_command(with_runners(&workspace, command.args(arguments)))
 }
 
 fn formatting(workspace: &Workspace) -> Result<()> {
     run_command(&mut workspace.cargo(&["fmt", "--all", "--check"]))
-}
-
-/// A `staticlib` is a final artifact: rustc refuses it where any crate of its graph needs an
-/// allocator and none is given, and `tests/bare_metal` gives none.
-fn bare_metal(workspace: &Workspace) -> Result<()> {
-    run_command(
-        arm::cargo(workspace, arm::CORTEX_M)?
-            .args(["rustc", "--release", "--package", "residua-bare-metal"])
-            .args(["--target", arm::CORTEX_M, "--crate-type", "staticlib"]),
-    )
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {
@@ -65,9 +73,18 @@ fn documentation(workspace: &Workspace) -> Result<()> {
 }
 
 fn tests(workspace: &Workspace) -> Result<()> {
-    run_command(
-        workspace
-            .cargo(&["test", "--release", "--workspace", "--no-fail-fast"])
-            .env(python::VARIABLE, TESTS.interpreter(workspace)),
-    )
+    let mut command = workspace.cargo(&["test", "--release", "--workspace", "--no-fail-fast"]);
+    run_command(with_runners(workspace, &mut command))
+}
+
+/// Tells the tests where Python and the runner programs are.
+fn with_runners<'c>(
+    workspace: &Workspace,
+    command: &'c mut std::process::Command,
+) -> &'c mut std::process::Command {
+    command.env(python::VARIABLE, TESTS.interpreter(workspace));
+    for target in arm::TARGETS {
+        command.env(target.variable, target.runner(workspace));
+    }
+    command
 }

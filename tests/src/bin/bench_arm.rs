@@ -1,0 +1,131 @@
+//! Counts the instructions of one inference on ARM targets under QEMU, and prints a table.
+//! `cargo xtask bench-arm` builds and runs it.
+
+use std::{error::Error, path::PathBuf};
+
+use residua_edge::regions::{max_regions, max_runs};
+use residua_host::net::config::Preset;
+use residua_runner::case::Engine;
+use residua_shared::{
+    frame::Size,
+    onnx,
+    rule::{Comparison, DecisionRule, MapScale},
+};
+use residua_tests::{
+    presets::{images, untrained},
+    targets::{AARCH64, ARMV7, CORTEX_M7, CORTEX_M55, Case, Count, Target},
+};
+
+/// The images' width and height.
+const SIDE: usize = 160;
+
+const PRESETS: [(&str, Preset); 3] = [
+    ("edge", Preset::Edge),
+    ("edge-small", Preset::EdgeSmall),
+    ("edge-tiny", Preset::EdgeTiny),
+];
+
+/// Targets with the processors that QEMU is told to be.
+const PROCESSORS: [(&Target, &str); 5] = [
+    (&CORTEX_M7, "cortex-m7"),
+    (&CORTEX_M55, "cortex-m55"),
+    (&AARCH64, "cortex-a72"),
+    (&AARCH64, "cortex-a76"),
+    (&ARMV7, "cortex-a7"),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let tools = std::env::var_os("RESIDUA_QEMU")
+        .map(PathBuf::from)
+        .ok_or("RESIDUA_QEMU is not set: run this by `cargo xtask bench-arm`")?;
+    println!(
+        "Instructions are not cycles. The weights are untrained, which changes the count little: \
+         only saturation and the regions found depend on values. Engines include the inspection \
+         path, which is also given alone. Pages of 4 KiB are those that a process with one \
+         inference touches, loading the model included; a microcontroller's memory is fixed.\n\n\
+         | target | processor | engine | preset | image | million MAC | million instructions \
+         | MAC per instruction | pages |\n|---|---|---|---|---|---|---|---|---|"
+    );
+    for (target, cpu) in PROCESSORS {
+        let engine = if target.bare { "reference" } else { "tract" };
+        let mut path = None;
+        for (name, preset) in PRESETS {
+            let (case, macs) = case(target, preset)?;
+            let (count, pages) = count(target, cpu, &tools, &case)?;
+            row([target.name, cpu, engine, name], macs, count, pages);
+            path = Some(case);
+        }
+        let given = path.map(|case| Case {
+            engine: Engine::Given(vec![0; 4 * SIDE * SIDE]),
+            ..case
+        });
+        if let Some(case) = given {
+            let (count, pages) = count(target, cpu, &tools, &case)?;
+            row([target.name, cpu, "path alone", "any"], 0, count, pages);
+        }
+    }
+    Ok(())
+}
+
+fn row(words: [&str; 4], macs: u64, count: f64, pages: Option<u64>) {
+    let pages = pages.map_or("-".into(), |pages| pages.to_string());
+    let (macs, million) = (macs as f64 / 1e6, count / 1e6);
+    let [target, cpu, engine, preset] = words;
+    println!(
+        "| {target} | {cpu} | {engine} | {preset} | {SIDE}x{SIDE} | {macs:.1} | {million:.2} \
+         | {:.2} | {pages} |",
+        macs / million
+    );
+}
+
+/// One image for this target's engine, and the network's multiply-accumulates.
+fn case(target: &Target, preset: Preset) -> Result<(Case, u64), Box<dyn Error>> {
+    let input = Size::new(SIDE, SIDE)?;
+    let exported = untrained(preset, input)?;
+    let macs = onnx::read(&exported.onnx, exported.fraction_bits)?.macs();
+    let scale = MapScale::new(exported.fraction_bits, 5)?;
+    // Far above the map, as on a good part.
+    let threshold = 200 * scale.steps_per_grey();
+    let case = Case {
+        engine: if target.bare {
+            Engine::Reference(exported.onnx)
+        } else {
+            Engine::Tract(exported.onnx)
+        },
+        input,
+        rule: DecisionRule::new(Comparison::Absolute, scale, threshold, 2, threshold)?,
+        runs: max_runs(input) as u32,
+        regions: max_regions(input) as u32,
+        images: images(input).swap_remove(0),
+        first: 0,
+        repetitions: 1,
+    };
+    Ok((case, macs))
+}
+
+/// Instructions per inference, and the pages that a process with one inference touches; none for a
+/// microcontroller, whose start-up code touches all of its memory.
+fn count(
+    target: &Target,
+    cpu: &str,
+    tools: &std::path::Path,
+    case: &Case,
+) -> Result<(f64, Option<u64>), Box<dyn Error>> {
+    let counted = |repetitions, pages| -> Result<Count, String> {
+        let case = Case {
+            repetitions,
+            ..case.clone()
+        };
+        target.count(&case, cpu, tools, pages)
+    };
+    // tract's memory settles over a few inferences; without a heap one is like the other.
+    let more = if target.bare { 1 } else { 4 };
+    let (one, all) = (counted(1, false)?, counted(1 + more, false)?);
+    let instructions = all.instructions - one.instructions;
+    let pages = if target.bare {
+        None
+    } else {
+        Some(counted(1, true)?.pages)
+    };
+    Ok((instructions as f64 / f64::from(more), pages))
+}
