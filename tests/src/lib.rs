@@ -1,5 +1,6 @@
 //! What the parity suite is made of: cases, a judge, and small runners for every runtime and target.
 
+pub mod golden;
 pub mod judge;
 pub mod layers;
 pub mod onnx_writer;
