@@ -6,6 +6,7 @@
 
 use std::{env, thread};
 
+use residua_edge::engine::native::kernel;
 use residua_shared::{
     frame::{Frame, Size},
     net::{MAX_ACCUMULATOR, MAX_SATURATING_SHIFT, MAX_SHIFT, Pads, Source},
@@ -15,7 +16,7 @@ use residua_shared::{
 use residua_tests::{
     onnx_writer::{onnx, onnx_up_to},
     random_net::{LayerSpec, RandomNet},
-    runners::{Judge, OnnxRuntime, Runner, TractRunner},
+    runners::{Judge, NativeRunner, OnnxRuntime, Runner, TractRunner},
 };
 use tract_onnx::prelude::*;
 
@@ -24,12 +25,15 @@ const CASES: u64 = 200;
 /// Starting Python is slow, so onnxruntime runs one case in this many.
 const ONNXRUNTIME_EVERY: u64 = 5;
 
-fn runners(seed: u64) -> &'static [&'static dyn Runner] {
-    if seed.is_multiple_of(ONNXRUNTIME_EVERY) {
-        &[&TractRunner, &OnnxRuntime]
-    } else {
-        &[&TractRunner]
+fn runners(seed: u64) -> Vec<Box<dyn Runner>> {
+    let mut runners: Vec<Box<dyn Runner>> = vec![Box::new(TractRunner)];
+    for &kernel in kernel::all() {
+        runners.push(Box::new(NativeRunner(kernel)));
     }
+    if seed.is_multiple_of(ONNXRUNTIME_EVERY) {
+        runners.push(Box::new(OnnxRuntime));
+    }
+    runners
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -171,8 +175,8 @@ fn check(seed: u64) {
             .unwrap_or_else(|error| panic!("{} on seed {seed}: {error}", runner.name()))
     };
     let expected = run(&Judge);
-    for &runner in runners(seed) {
-        let found = run(runner);
+    for runner in runners(seed) {
+        let found = run(&*runner);
         for (image, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let differs = found.iter().zip(expected).position(|(a, b)| a != b);
             if let Some(at) = differs {
