@@ -27,7 +27,7 @@ const ONNXRUNTIME_EVERY: u64 = 5;
 
 fn runners(seed: u64) -> Vec<Box<dyn Runner>> {
     let mut runners: Vec<Box<dyn Runner>> = vec![Box::new(TractRunner)];
-    for &kernel in kernel::all() {
+    for kernel in kernel::all() {
         runners.push(Box::new(NativeRunner(kernel)));
     }
     if seed.is_multiple_of(ONNXRUNTIME_EVERY) {

@@ -6,9 +6,13 @@
 //! as many behind a concatenation). Strides, channels and kernel widths are gone: only lengths and
 //! steps are left.
 
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
 pub mod scalar;
 
 use core::fmt;
+
+use heapless::Vec;
 
 /// How many output channels a kernel computes side by side, and how many input bytes of each at
 /// a time: weights lie as `[block of lanes][stretch][length / depth][lanes][depth]`.
@@ -151,6 +155,15 @@ pub trait Kernel: fmt::Debug + Sync {
 }
 
 /// The kernels that this processor can run, the fastest last.
-pub fn all() -> &'static [&'static dyn Kernel] {
-    &[&scalar::Scalar]
+pub fn all() -> Vec<&'static dyn Kernel, 4> {
+    let mut kernels: Vec<&'static dyn Kernel, 4> = Vec::new();
+    kernels.extend([&scalar::Scalar as &dyn Kernel]);
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    kernels.extend(avx512::Avx512::detect().map(|kernel| kernel as &dyn Kernel));
+    kernels
+}
+
+/// The fastest kernel that this processor can run.
+pub fn best() -> &'static dyn Kernel {
+    all().pop().unwrap_or(&scalar::Scalar)
 }
