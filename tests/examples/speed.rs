@@ -1,6 +1,6 @@
 //! How fast the engines are on an exported model, one thread: the median of runs on noise.
 //!
-//!     cargo run --release -p residua-tests --example speed -- MODEL [SECONDS]
+//!     cargo run --release -p residua-tests --example speed -- MODEL [SECONDS [ENGINE]]
 
 use std::{
     env,
@@ -22,6 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = arguments.next().ok_or("which MODEL?")?;
     let seconds = arguments.next().map_or(Ok(2.0), |text| text.parse())?;
     let time = Duration::from_secs_f64(seconds);
+    let only = arguments.next();
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     let model = Model::open(Path::new(&model))?;
     let (net, input) = (model.net()?, model.manifest().input);
     let giga = net.macs() as f64 / 1e9;
@@ -29,17 +31,19 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let plan = Plan::new(&net)?;
     for kernel in kernel::all() {
+        if !wanted(kernel.name()) {
+            continue;
+        }
         let mut weights = vec![0; plan.weights_len(kernel)];
         let mut arena = vec![0; plan.arena_len()];
         let engine = Native::new(&net, input, kernel, &mut weights, &mut arena)?;
         report(kernel.name(), giga, engine, time)?;
     }
-    report(
-        "tract",
-        giga,
-        Tract::new(model.onnx(), input, net.fraction_bits())?,
-        time,
-    )
+    if wanted("tract") {
+        let engine = Tract::new(model.onnx(), input, net.fraction_bits())?;
+        report("tract", giga, engine, time)?;
+    }
+    Ok(())
 }
 
 fn report(

@@ -6,7 +6,7 @@
 //! as many behind a concatenation). Strides, channels and kernel widths are gone: only lengths and
 //! steps are left.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod avx512;
 pub mod scalar;
 

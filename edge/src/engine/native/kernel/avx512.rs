@@ -22,7 +22,6 @@ const DEEP: Format = Format { lanes: 8, depth: 8 };
 
 impl Avx512 {
     /// The kernel, where this processor can run it.
-    #[cfg(feature = "std")]
     pub fn detect() -> Option<&'static Self> {
         let there = std::is_x86_feature_detected!("avx512f")
             && std::is_x86_feature_detected!("avx512bw")
