@@ -7,6 +7,8 @@
 //! steps are left.
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub mod avx2;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod avx512;
 pub mod scalar;
 
@@ -128,6 +130,25 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Tiles of the first of these sizes that is not wider than the row (the last size is 1), each with
+/// its first pixel; the last tile may cover pixels of the one before again.
+#[cfg_attr(not(feature = "std"), allow(dead_code))]
+fn spans<const SIZES: usize>(
+    sizes: [usize; SIZES],
+    width: usize,
+) -> impl Iterator<Item = (usize, usize)> {
+    let size = sizes.into_iter().find(|&size| size <= width).unwrap_or(1);
+    let starts = (0..width).step_by(size);
+    starts.map(move |x| (x.min(width - size), size))
+}
+
+/// The next blocks of a row that has so many more.
+fn next<'a, const BLOCKS: usize>(
+    blocks: &mut impl Iterator<Item = Block<'a>>,
+) -> [Block<'a>; BLOCKS] {
+    core::array::from_fn(|_| blocks.next().expect("no more are asked for than there are"))
+}
+
 /// Computes rows, with the instructions of one kind of processor.
 pub trait Kernel: fmt::Debug + Sync {
     /// Its name, for people.
@@ -158,6 +179,8 @@ pub trait Kernel: fmt::Debug + Sync {
 pub fn all() -> Vec<&'static dyn Kernel, 4> {
     let mut kernels: Vec<&'static dyn Kernel, 4> = Vec::new();
     kernels.extend([&scalar::Scalar as &dyn Kernel]);
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    kernels.extend(avx2::Avx2::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     kernels.extend(avx512::Avx512::detect().map(|kernel| kernel as &dyn Kernel));
     kernels

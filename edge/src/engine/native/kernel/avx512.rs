@@ -4,7 +4,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{Block, Format, Kernel, Row};
+use super::{Block, Format, Kernel, Row, next, spans};
 
 /// The kernel; there is a value of it only where the processor has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -74,33 +74,27 @@ fn sums(row: &Row<'_>, output: &mut [i32]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn blocks<const DEPTH: usize>(row: &Row<'_>, output: &mut [u8]) {
     let mut blocks = row.blocks();
-    let mut next = |_| blocks.next().expect("as many as counted");
-    let mut left = row.blocks().len();
-    while left > 0 {
+    while blocks.len() > 0 {
         // SAFETY: the caller's.
         unsafe {
-            match left {
-                1 => tiles::<16, 1, DEPTH>(row, core::array::from_fn(&mut next), output),
-                2 => tiles::<8, 2, DEPTH>(row, core::array::from_fn(&mut next), output),
-                3 => tiles::<8, 3, DEPTH>(row, core::array::from_fn(&mut next), output),
-                _ => tiles::<4, 4, DEPTH>(row, core::array::from_fn(&mut next), output),
+            match blocks.len() {
+                1 => tiles::<16, 1, DEPTH>(row, next(&mut blocks), output),
+                2 => tiles::<8, 2, DEPTH>(row, next(&mut blocks), output),
+                3 => tiles::<8, 3, DEPTH>(row, next(&mut blocks), output),
+                _ => tiles::<4, 4, DEPTH>(row, next(&mut blocks), output),
             }
         }
-        left -= left.min(4);
     }
 }
 
-/// Covers the row with tiles of `PIXELS`, of 4 or of 1; the last one may cover pixels again.
+/// Covers the row with tiles of `PIXELS`, of 4 or of 1.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn tiles<const PIXELS: usize, const BLOCKS: usize, const DEPTH: usize>(
     row: &Row<'_>,
     blocks: [Block<'_>; BLOCKS],
     output: &mut [u8],
 ) {
-    let size = [PIXELS, 4, 1].into_iter().find(|&size| size <= row.width);
-    let size = size.unwrap_or(1);
-    for x in (0..row.width).step_by(size) {
-        let x = x.min(row.width - size);
+    for (x, size) in spans([PIXELS, 4, 1], row.width) {
         // SAFETY: x + size <= row.width; the rest is the caller's.
         unsafe {
             if size == PIXELS {
