@@ -117,8 +117,8 @@ pub struct Window<'s> {
 
 /// An inspector of strips; see the module.
 #[derive(Debug)]
-pub struct Strip<'a> {
-    engine: Native<'a>,
+pub struct Strip<'a, B> {
+    engine: Native<B>,
     rule: DecisionRule,
     width: usize,
     image: &'a mut [u8],
@@ -135,13 +135,13 @@ pub struct Strip<'a> {
     ending: bool,
 }
 
-impl<'a> Strip<'a> {
+impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Strip<'a, B> {
     /// An inspector that gives a verdict for every `window` rows.
     ///
     /// Errors where a buffer is shorter than [`StripBuffers::len_for`] asks, or the engine's
     /// reconstruction has another scale than the rule.
     pub fn new(
-        engine: Native<'a>,
+        engine: Native<B>,
         rule: DecisionRule,
         window: NonZeroU32,
         buffers: StripBuffers<'a>,

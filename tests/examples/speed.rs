@@ -34,9 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         if !wanted(kernel.name()) {
             continue;
         }
-        let mut weights = vec![0; plan.weights_len(kernel)];
-        let mut arena = vec![0; plan.arena_len()];
-        let engine = Native::new(&net, input, kernel, &mut weights, &mut arena)?;
+        let (weights, arena) = (vec![0; plan.weights_len(kernel)], vec![0; plan.arena_len()]);
+        let engine = Native::new(&net, input, kernel, weights, arena)?;
         report(kernel.name(), giga, engine, time)?;
     }
     if wanted("tract") {

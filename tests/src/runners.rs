@@ -72,12 +72,9 @@ impl Runner for NativeRunner {
         let net = onnx::read(onnx, fraction_bits).map_err(|error| error.to_string())?;
         let plan = Plan::new(&net).map_err(|error| error.to_string())?;
         // Rubbish, which must not matter.
-        let mut weights = vec![0x5a; plan.weights_len(self.0)];
-        let mut arena = vec![0xa5; plan.arena_len()];
-        all(
-            Native::new(&net, input, self.0, &mut weights, &mut arena),
-            images,
-        )
+        let weights = vec![0x5a; plan.weights_len(self.0)];
+        let arena = vec![0xa5; plan.arena_len()];
+        all(Native::new(&net, input, self.0, weights, arena), images)
     }
 }
 

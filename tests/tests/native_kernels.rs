@@ -202,7 +202,10 @@ fn the_rows_are_alive() {
     let case = Case::new(&shape, Format { lanes: 8, depth: 4 });
     let output = case.run(twin);
     for inside in [0..=0, 1..=254, 255..=255] {
-        let share = output.iter().filter(|value| inside.contains(*value)).count();
+        let share = output
+            .iter()
+            .filter(|value| inside.contains(*value))
+            .count();
         assert!(
             share * 50 > output.len(),
             "{inside:?}: {share} of {}",

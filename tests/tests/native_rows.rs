@@ -57,9 +57,9 @@ impl Memory {
         }
     }
 
-    fn engine(&mut self, net: &RandomNet) -> Native<'_> {
+    fn engine(&mut self, net: &RandomNet) -> Native<&mut [u8]> {
         let read = onnx::read(&self.file, net.fraction_bits).unwrap();
-        let (weights, arena) = (&mut self.weights, &mut self.arena);
+        let (weights, arena) = (&mut self.weights[..], &mut self.arena[..]);
         Native::new(&read, net.input, kernel::best(), weights, arena).unwrap()
     }
 }
@@ -80,7 +80,7 @@ fn rows(numbers: std::ops::Range<u64>, width: usize) -> Vec<u8> {
 }
 
 /// The reconstruction of an image by rows, each of which must come with the row that completes it.
-fn by_rows(engine: &mut Native<'_>, image: &[u8], width: usize) -> Vec<i32> {
+fn by_rows(engine: &mut Native<&mut [u8]>, image: &[u8], width: usize) -> Vec<i32> {
     let latency = engine.plan().latency_rows();
     let (mut all, mut output) = (Vec::new(), vec![0; width]);
     for (y, row) in image.chunks_exact(width).enumerate() {

@@ -33,16 +33,17 @@ pub use plan::{LayerPlan, Plan};
 /// More rows than any strip has.
 const ENDLESS: i64 = i64::MAX;
 
-/// The engine; see the module.
+/// The engine; see the module. `B` is what its memory lies in: `&mut [u8]`, an array, or a vector
+/// where there is a heap.
 #[derive(Debug)]
-pub struct Native<'a> {
+pub struct Native<B> {
     plan: Plan,
     input: Size,
     fraction_bits: u8,
     kernel: &'static dyn Kernel,
     packing: Vec<Packed, MAX_LAYERS>,
-    weights: &'a [u8],
-    arena: &'a mut [u8],
+    weights: Aligned<B>,
+    arena: Aligned<B>,
     /// Image rows taken, and after the last one those of padding and of zeros.
     pushed: i64,
     /// Rows computed.
@@ -53,7 +54,7 @@ pub struct Native<'a> {
     height: i64,
 }
 
-impl<'a> Native<'a> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Native<B> {
     /// An engine for images of `input`'s width: of its height as an [`Engine`], of any height by
     /// rows.
     ///
@@ -63,17 +64,17 @@ impl<'a> Native<'a> {
         net: &Net<'_>,
         input: Size,
         kernel: &'static dyn Kernel,
-        weights: &'a mut [u8],
-        arena: &'a mut [u8],
+        weights: B,
+        arena: B,
     ) -> Result<Self, EngineError> {
         check_graph(input, net.graph())?;
         let plan = Plan::new(net)?;
         let packing = plan.packing(kernel);
-        let weights = aligned("weights", weights, plan.weights_len(kernel))?;
-        let arena = aligned("arena", arena, plan.arena_len())?;
-        arena.fill(0);
+        let mut weights = Aligned::new("weights", weights, plan.weights_len(kernel))?;
+        let mut arena = Aligned::new("arena", arena, plan.arena_len())?;
+        arena.bytes_mut().fill(0);
         for ((layer, stage), packed) in net.layers().iter().zip(&plan.stages).zip(&packing) {
-            let weights = &mut weights[packed.start..packed.end()];
+            let weights = &mut weights.bytes_mut()[packed.start..packed.end()];
             pack::pack(layer, stage, packed.format, weights);
         }
         let mut native = Self {
@@ -119,7 +120,7 @@ impl<'a> Native<'a> {
             self.restart();
         }
         let line = self.plan.lines[IMAGE];
-        let slot = &mut self.arena[line.slot(self.pushed)];
+        let slot = &mut self.arena.bytes_mut()[line.slot(self.pushed)];
         let pixels = &mut slot[line.first_pixel()..][..line.width];
         let (over, beside) = pixels.split_at_mut(row.len());
         over.copy_from_slice(row);
@@ -158,7 +159,7 @@ impl<'a> Native<'a> {
     fn repeat_row(&mut self) {
         let line = self.plan.lines[IMAGE];
         let (last, next) = (line.slot(self.pushed - 1), line.slot(self.pushed));
-        self.arena.copy_within(last, next.start);
+        self.arena.bytes_mut().copy_within(last, next.start);
     }
 
     /// One more image row is there, or of what is below the image: computes what is due. True
@@ -180,12 +181,13 @@ impl<'a> Native<'a> {
         let stage = &self.plan.stages[layer];
         let line = layer + 1;
         let target = self.plan.lines.get(line).copied().unwrap_or_default();
+        let arena = self.arena.bytes_mut();
         let end = if stage.last {
-            self.arena.len()
+            arena.len()
         } else {
             target.start
         };
-        let (before, after) = self.arena.split_at_mut(end);
+        let (before, after) = arena.split_at_mut(end);
 
         let packed = self.packing[layer];
         let row = self.done[line] / stage.lines() as i64;
@@ -216,7 +218,7 @@ impl<'a> Native<'a> {
             } else {
                 stage.width
             },
-            weights: &self.weights[packed.start..packed.end()],
+            weights: &self.weights.bytes()[packed.start..packed.end()],
             format: packed.format,
             lines: stage.lines(),
             line_step: target.bytes(),
@@ -233,18 +235,33 @@ impl<'a> Native<'a> {
     }
 }
 
-/// The part of a buffer from its first aligned byte on.
-fn aligned<'a>(
-    name: &'static str,
-    buffer: &'a mut [u8],
-    needed: usize,
-) -> Result<&'a mut [u8], BufferError> {
-    BufferError::at_least(name, buffer.len(), needed)?;
-    let skipped = buffer.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT - 1);
-    Ok(&mut buffer[skipped..])
+/// A buffer from its first aligned byte on. Kernels are faster on aligned lines; nothing else
+/// depends on it, should the buffer move.
+#[derive(Debug)]
+struct Aligned<B> {
+    buffer: B,
+    skipped: usize,
 }
 
-impl Engine for Native<'_> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Aligned<B> {
+    /// `needed` counts the bytes that may be skipped.
+    fn new(name: &'static str, buffer: B, needed: usize) -> Result<Self, BufferError> {
+        let bytes = buffer.as_ref();
+        BufferError::at_least(name, bytes.len(), needed)?;
+        let skipped = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT - 1);
+        Ok(Self { buffer, skipped })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.buffer.as_ref()[self.skipped..]
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer.as_mut()[self.skipped..]
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Engine for Native<B> {
     fn input(&self) -> Size {
         self.input
     }

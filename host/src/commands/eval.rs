@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(long)]
     layout: Option<Layout>,
     /// What runs the network; all give the same figures.
-    #[arg(long, value_enum, default_value = "tract")]
+    #[arg(long, value_enum, default_value = "native")]
     engine: EngineKind,
     /// Which images: the test part, all, or as fits (auto: the test part of the folder that the
     /// model was trained on, all of any other).
