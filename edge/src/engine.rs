@@ -1,11 +1,13 @@
 //! Image → reconstruction: what runs the network.
 
+pub mod native;
 pub mod reference;
 #[cfg(feature = "tract")]
 pub mod tract;
 
 use core::fmt;
 
+use native::PlanError;
 use residua_shared::{
     buffer::BufferError,
     frame::{Frame, Size},
@@ -73,6 +75,8 @@ pub enum EngineError {
     Onnx(OnnxError),
     /// The network was refused.
     Net(NetError),
+    /// The native engine cannot stream the network.
+    Plan(PlanError),
     /// The runtime behind the engine failed; its message, on one line.
     #[cfg(feature = "std")]
     Runtime(std::string::String),
@@ -93,6 +97,7 @@ impl fmt::Display for EngineError {
             Self::Buffer(error) => error.fmt(f),
             Self::Onnx(error) => error.fmt(f),
             Self::Net(error) => error.fmt(f),
+            Self::Plan(error) => error.fmt(f),
             #[cfg(feature = "std")]
             Self::Runtime(message) => write!(f, "runtime: {message}; export the model again"),
         }
@@ -116,6 +121,12 @@ impl From<OnnxError> for EngineError {
 impl From<NetError> for EngineError {
     fn from(error: NetError) -> Self {
         Self::Net(error)
+    }
+}
+
+impl From<PlanError> for EngineError {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(error)
     }
 }
 

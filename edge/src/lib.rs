@@ -9,7 +9,8 @@
 //!         (engine)          (residual) (map)         (mask) (regions) (verdict)
 //! ```
 //!
-//! [`inspector::Inspector`] walks it for whole frames. Every step yields, bit for bit, what the
+//! [`inspector::Inspector`] walks it for whole frames, [`strip::Strip`] row by row for strips
+//! without end. Every step yields, bit for bit, what the
 //! scalar reference in [`residua_shared::reference`] does.
 #![no_std]
 #![deny(missing_docs)]
@@ -24,4 +25,5 @@ pub mod map;
 pub mod mask;
 pub mod regions;
 pub mod residual;
+pub mod strip;
 pub mod verdict;

@@ -20,9 +20,9 @@ pub struct BoxFilter<'b> {
     /// The sum over the box's rows, one a column: the current map row.
     sums: &'b mut [u32],
     /// Residual rows pushed of this image.
-    pushed: usize,
+    pushed: u64,
     /// Map rows given of this image.
-    given: usize,
+    given: u64,
 }
 
 impl<'b> BoxFilter<'b> {
@@ -58,13 +58,14 @@ impl<'b> BoxFilter<'b> {
     pub fn push(&mut self, residual: &[i32]) -> Result<Option<&[u32]>, BufferError> {
         BufferError::exact("residual", residual.len(), self.width)?;
         self.leave();
-        let row = &mut self.ring[self.pushed % (2 * self.radius + 1) * self.width..][..self.width];
+        let slot = self.slot(self.pushed);
+        let row = &mut self.ring[slot..][..self.width];
         sum_horizontally(residual, self.comparison, self.radius, row);
         for (sum, &value) in self.sums.iter_mut().zip(&*row) {
             *sum = sum.wrapping_add(value);
         }
         self.pushed += 1;
-        if self.pushed <= self.radius {
+        if self.pushed <= self.radius as u64 {
             return Ok(None);
         }
         self.given += 1;
@@ -84,12 +85,17 @@ impl<'b> BoxFilter<'b> {
         Some(self.sums)
     }
 
+    /// Where row `row` lies in the ring.
+    fn slot(&self, row: u64) -> usize {
+        (row % (2 * self.radius as u64 + 1)) as usize * self.width
+    }
+
     /// Takes the row that the box around the next map row has left behind out of the sums.
     fn leave(&mut self) {
-        let Some(oldest) = self.given.checked_sub(self.radius + 1) else {
+        let Some(oldest) = self.given.checked_sub(self.radius as u64 + 1) else {
             return;
         };
-        let row = &self.ring[oldest % (2 * self.radius + 1) * self.width..][..self.width];
+        let row = &self.ring[self.slot(oldest)..][..self.width];
         for (sum, &value) in self.sums.iter_mut().zip(row) {
             *sum = sum.wrapping_sub(value);
         }

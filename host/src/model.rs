@@ -7,12 +7,16 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use residua_edge::{
-    engine::{reference::Reference, tract::Tract},
+    engine::{
+        native::{Native, Plan, kernel},
+        reference::Reference,
+        tract::Tract,
+    },
     inspector::{self, Inspection, Storage},
 };
 use residua_shared::{
     frame::Frame,
-    manifest::Manifest,
+    manifest::{Manifest, Streaming},
     net::Net,
     onnx,
     verdict::{Region, Verdict},
@@ -97,6 +101,15 @@ impl Model {
             stated == found,
             "rule: its scale has {stated} fraction bits but the ONNX file's has {found}; {REMEDY}"
         );
+        if let Some(stated) = manifest.streaming {
+            let found = streaming(&self.net()?);
+            ensure!(
+                found == Some(stated),
+                "streaming: the manifest states {stated}, but the ONNX file's network has {}; \
+                 {REMEDY}",
+                found.map_or("none".into(), |found| found.to_string())
+            );
+        }
         Ok(())
     }
 
@@ -116,11 +129,29 @@ impl Model {
         Ok(onnx::read(&self.onnx, bits)?)
     }
 
+    /// How the native engine streams the network.
+    pub fn plan(&self, net: &Net<'_>) -> Result<Plan> {
+        Plan::new(net).with_context(|| {
+            format!(
+                "{}: the native engine cannot run it (--engine tract can)",
+                self.file.display()
+            )
+        })
+    }
+
     /// Makes the model ready to inspect images.
     pub fn inspector(&self, kind: EngineKind) -> Result<Inspector<'_>> {
         let Manifest { input, rule, .. } = self.manifest;
         let net = self.net()?;
         let engine = match kind {
+            EngineKind::Native => {
+                let (plan, kernel) = (self.plan(&net)?, kernel::best());
+                let (weights, arena) =
+                    (vec![0; plan.weights_len(kernel)], vec![0; plan.arena_len()]);
+                let engine = Native::new(&net, input, kernel, weights, arena)
+                    .with_context(|| self.file.display().to_string())?;
+                Engine::Native(Box::new(inspector::Inspector::new(engine, rule)?))
+            }
             EngineKind::Tract => {
                 let bits = rule.scale().fraction_bits();
                 let engine = Tract::new(&self.onnx, input, bits)
@@ -151,6 +182,15 @@ impl Model {
     }
 }
 
+/// What the native engine needs for a network; `None` where it cannot run it.
+pub fn streaming(net: &Net<'_>) -> Option<Streaming> {
+    let plan = Plan::new(net).ok()?;
+    Some(Streaming {
+        latency_rows: plan.latency_rows() as u32,
+        arena_bytes: plan.arena_len() as u64,
+    })
+}
+
 fn read(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).with_context(|| {
         format!(
@@ -170,6 +210,8 @@ fn manifest_inside(file: &[u8]) -> Result<&[u8]> {
 /// What runs the network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum EngineKind {
+    /// residua's own engine, by rows in fixed memory: the fastest.
+    Native,
     /// tract, on the ONNX file as it is.
     Tract,
     /// The scalar reference: slow, and the judge of the others.
@@ -184,6 +226,7 @@ pub struct Inspector<'m> {
 }
 
 enum Engine<'m> {
+    Native(Box<inspector::Inspector<Native<Vec<u8>>>>),
     Tract(Box<inspector::Inspector<Tract>>),
     Reference { net: Box<Net<'m>>, scratch: Vec<u8> },
     Float(Box<inspector::Inspector<Float>>),
@@ -215,6 +258,7 @@ impl Inspector<'_> {
         let frame = Frame::new(image.size, &image.pixels)?;
         let buffers = &mut self.storage.buffers();
         match &mut self.engine {
+            Engine::Native(inspector) => take(inspector.inspect(frame, buffers)?),
             Engine::Tract(inspector) => take(inspector.inspect(frame, buffers)?),
             Engine::Float(inspector) => take(inspector.inspect(frame, buffers)?),
             Engine::Reference { net, scratch } => {

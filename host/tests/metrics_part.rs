@@ -60,6 +60,7 @@ fn manifest(data: Digest) -> Manifest {
         digest: Digest([0; 32]),
         input,
         graph: Size::new(32, 16).unwrap(),
+        streaming: None,
         rule: DecisionRule::new(Comparison::Absolute, scale, 10, 4, 20).unwrap(),
         calibration: Calibration {
             images: 2,

@@ -33,6 +33,7 @@ fn manifest() -> Manifest {
         digest: Digest([0xab; 32]),
         input: size(),
         graph: Size::new(32, 32).unwrap(),
+        streaming: None,
         rule: rule(),
         calibration: Calibration {
             images: 48,

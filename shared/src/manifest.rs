@@ -78,6 +78,9 @@ pub struct Manifest {
     /// The graph's own input shape: `input` padded to the network's stride by repeating the last
     /// row and column.
     pub graph: Size,
+    /// What the native engine needs for it; absent where that cannot run the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming: Option<Streaming>,
     /// How it decides.
     pub rule: DecisionRule,
     /// Where the rule's thresholds come from.
@@ -86,6 +89,25 @@ pub struct Manifest {
     pub quantization: Quantization,
     /// How the network was trained.
     pub training: Training,
+}
+
+/// What the native engine needs, whatever the image's height.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Streaming {
+    /// A row of the reconstruction is complete so many image rows after its own.
+    pub latency_rows: u32,
+    /// Bytes of the arena with the lines between layers.
+    pub arena_bytes: u64,
+}
+
+impl fmt::Display for Streaming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} rows of latency and {} bytes of arena",
+            self.latency_rows, self.arena_bytes
+        )
+    }
 }
 
 /// Where the thresholds come from: held-out good images alone.

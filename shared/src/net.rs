@@ -374,12 +374,20 @@ impl<'a> Net<'a> {
 
     /// Multiply-accumulates for one image, those on zero padding included.
     pub fn macs(&self) -> u64 {
-        let of = |(layer, size): (&Layer<'_>, &Size)| {
-            // Depth-to-space moves values, it computes none.
-            let outputs = size.area() as u64 * layer.channels() as u64;
-            outputs * (layer.input_channels * layer.kernel * layer.kernel) as u64
-        };
-        self.layers.iter().zip(&self.sizes).map(of).sum()
+        (0..self.layers.len())
+            .map(|index| self.layer_macs(index))
+            .sum()
+    }
+
+    /// Those of layer `index`.
+    ///
+    /// # Panics
+    /// Where there is no such layer.
+    pub fn layer_macs(&self, index: usize) -> u64 {
+        let (layer, size) = (&self.layers[index], self.sizes[index]);
+        // Depth-to-space moves values, it computes none.
+        let outputs = size.area() as u64 * layer.channels() as u64;
+        outputs * (layer.input_channels * layer.kernel * layer.kernel) as u64
     }
 }
 

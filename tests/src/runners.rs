@@ -7,7 +7,12 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use residua_edge::engine::{Engine, EngineError, reference::Reference, tract::Tract};
+use residua_edge::engine::{
+    Engine, EngineError,
+    native::{Native, Plan, kernel::Kernel},
+    reference::Reference,
+    tract::Tract,
+};
 use residua_shared::{
     frame::{Frame, Size},
     onnx,
@@ -46,6 +51,30 @@ impl Runner for Judge {
         let net = onnx::read(onnx, fraction_bits).map_err(|error| error.to_string())?;
         let mut scratch = vec![0; net.scratch_len()];
         all(Reference::new(net, input, &mut scratch), images)
+    }
+}
+
+/// The native engine with one of its kernels.
+pub struct NativeRunner(pub &'static dyn Kernel);
+
+impl Runner for NativeRunner {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn run(
+        &self,
+        onnx: &[u8],
+        input: Size,
+        fraction_bits: u8,
+        images: &[Vec<u8>],
+    ) -> Result<Vec<Vec<i32>>, String> {
+        let net = onnx::read(onnx, fraction_bits).map_err(|error| error.to_string())?;
+        let plan = Plan::new(&net).map_err(|error| error.to_string())?;
+        // Rubbish, which must not matter.
+        let weights = vec![0x5a; plan.weights_len(self.0)];
+        let arena = vec![0xa5; plan.arena_len()];
+        all(Native::new(&net, input, self.0, weights, arena), images)
     }
 }
 

@@ -6,7 +6,10 @@
 
 use std::{env, thread};
 
-use residua_edge::regions::{max_regions, max_runs};
+use residua_edge::{
+    engine::native::kernel,
+    regions::{max_regions, max_runs},
+};
 use residua_runner::{case::Engine, layers::activations as activations_by_tract};
 use residua_shared::{
     frame::{Frame, Size},
@@ -20,7 +23,7 @@ use residua_tests::{
     layers::{first_apart, onnx_up_to},
     onnx_writer::onnx,
     random_net::{LayerSpec, RandomNet},
-    runners::{Judge, OnnxRuntime, Runner, TractRunner},
+    runners::{Judge, NativeRunner, OnnxRuntime, Runner, TractRunner},
     suite::{Subject, check_on_targets, rule_for},
     targets::Case,
 };
@@ -33,12 +36,15 @@ const TARGET_CASES: u64 = 60;
 /// Starting Python is slow, so onnxruntime runs one case in this many.
 const ONNXRUNTIME_EVERY: u64 = 5;
 
-fn runners(seed: u64) -> &'static [&'static dyn Runner] {
-    if seed.is_multiple_of(ONNXRUNTIME_EVERY) {
-        &[&TractRunner, &OnnxRuntime]
-    } else {
-        &[&TractRunner]
+fn runners(seed: u64) -> Vec<Box<dyn Runner>> {
+    let mut runners: Vec<Box<dyn Runner>> = vec![Box::new(TractRunner)];
+    for kernel in kernel::all() {
+        runners.push(Box::new(NativeRunner(kernel)));
     }
+    if seed.is_multiple_of(ONNXRUNTIME_EVERY) {
+        runners.push(Box::new(OnnxRuntime));
+    }
+    runners
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -190,8 +196,8 @@ fn check(seed: u64) {
             .unwrap_or_else(|error| panic!("{} on seed {seed}: {error}", runner.name()))
     };
     let expected = run(&Judge);
-    for &runner in runners(seed) {
-        let found = run(runner);
+    for runner in runners(seed) {
+        let found = run(&*runner);
         for (image, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let differs = found.iter().zip(expected).position(|(a, b)| a != b);
             if let Some(at) = differs {

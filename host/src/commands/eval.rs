@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long)]
     layout: Option<Layout>,
     /// What runs the network; all give the same figures.
-    #[arg(long, value_enum, default_value = "tract")]
+    #[arg(long, value_enum, default_value = "native")]
     engine: EngineKind,
     /// Reconstruct by the float weights of this run instead, to see what quantization costs.
     #[arg(long, value_name = "RUN", conflicts_with = "engine")]

@@ -117,6 +117,8 @@ impl Args {
             calibrated.digest,
             run.path().display()
         );
+        let bits = calibrated.rule.scale().fraction_bits();
+        let net = residua_shared::onnx::read(onnx, bits)?;
         let config = run.config();
         let preset = clap::ValueEnum::to_possible_value(&config.preset).context("preset")?;
         let layout = clap::ValueEnum::to_possible_value(&config.data.layout).context("layout")?;
@@ -133,6 +135,7 @@ impl Args {
             digest,
             input: calibrated.input,
             graph: calibrated.input.padded_to(config.network.stride())?,
+            streaming: model::streaming(&net),
             rule: calibrated.rule,
             calibration: calibrated.calibration,
             quantization: Quantization {

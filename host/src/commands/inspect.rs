@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// What runs the network; all give the same verdicts.
-    #[arg(long, value_enum, default_value = "tract")]
+    #[arg(long, value_enum, default_value = "native")]
     engine: EngineKind,
     /// Print one JSON object a line: image, outcome (good, defect), score, threshold, regions
     /// (left, top, right, bottom, area, peak), overflow, mask, overlay; or image and error. Scores

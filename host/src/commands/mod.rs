@@ -5,6 +5,7 @@ pub mod demo;
 pub mod eval;
 pub mod export;
 pub mod inspect;
+pub mod inspect_model;
 pub mod synth;
 pub mod train;
 
@@ -30,6 +31,8 @@ enum Command {
     Eval(eval::Args),
     /// Inspect images: a verdict, a mask and an overlay each.
     Inspect(inspect::Args),
+    /// Print what a model costs on a device, layer by layer.
+    InspectModel(inspect_model::Args),
     /// Make a synthetic data set with exact masks.
     Synth(synth::Args),
     /// Do all of it once, on synthetic images.
@@ -46,6 +49,7 @@ impl Cli {
             Command::Export(args) => args.run().map(|()| OK),
             Command::Eval(args) => args.run().map(|()| OK),
             Command::Inspect(args) => args.run(),
+            Command::InspectModel(args) => args.run().map(|()| OK),
             Command::Synth(args) => args.run().map(|()| OK),
             Command::Demo(args) => args.run().map(|()| OK),
         }

@@ -381,6 +381,17 @@ mod model {
     }
 
     #[test]
+    fn an_arena_that_is_not_the_networks() {
+        let scratch = scratch("model-streaming");
+        for field in ["arena_bytes", "latency_rows"] {
+            let model = with_manifest(&scratch, |manifest| {
+                manifest["streaming"][field] = 7.into();
+            });
+            refused(&model, &["manifest", "streaming", "7", "export"]);
+        }
+    }
+
+    #[test]
     fn thresholds_on_another_scale() {
         let scratch = scratch("model-scale");
         let model = with_manifest(&scratch, |manifest| {

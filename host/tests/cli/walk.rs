@@ -122,7 +122,38 @@ fn the_engines_give_the_same_figures() {
         object.remove("ms_per_image");
         figures
     };
-    assert_eq!(figures("reference"), figures("tract"));
+    let expected = figures("reference");
+    assert_eq!(figures("tract"), expected);
+    assert_eq!(figures("native"), expected);
+}
+
+#[test]
+fn inspect_model_tells_what_the_manifest_states() {
+    let Fixture { model, .. } = Fixture::get();
+    let manifest = json(&fs::read_to_string(model.join("manifest.json")).unwrap());
+    let text = residua(args!["inspect-model", *model]).success();
+    let lines: Vec<&str> = text.lines().collect();
+    for (field, unit) in [
+        ("latency_rows", "rows after"),
+        ("arena_bytes", "bytes, weights"),
+    ] {
+        let number = manifest["streaming"][field].as_u64().unwrap();
+        let stated = format!("{number} {unit}");
+        assert!(
+            lines[lines.len() - 1].contains(&stated),
+            "no `{stated}` in:\n{text}"
+        );
+    }
+    let layers = &lines[2..lines.len() - 1];
+    assert!(
+        layers.len() > 2
+            && layers
+                .iter()
+                .all(|line| line.split_whitespace().count() == 10)
+    );
+    let last = layers[layers.len() - 1];
+    let latency = manifest["streaming"]["latency_rows"].to_string();
+    assert!(last.ends_with(&format!(" {latency}")), "{last}");
 }
 
 #[test]

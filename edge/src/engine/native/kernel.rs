@@ -1,0 +1,192 @@
+//! One row of one convolution: what a kernel computes, and how its weights lie.
+//!
+//! Lines hold pixel after pixel, the channels of each together. The taps of a kernel's row are
+//! then one stretch of bytes, whose start moves by a fixed step from output pixel to output pixel,
+//! and a convolution is a sum of dot products over as many stretches as the kernel has rows (twice
+//! as many behind a concatenation). Strides, channels and kernel widths are gone: only lengths and
+//! steps are left.
+
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub mod avx2;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub mod avx512;
+pub mod scalar;
+
+use core::fmt;
+
+use heapless::Vec;
+
+/// How many output channels a kernel computes side by side, and how many input bytes of each at
+/// a time: weights lie as `[block of lanes][stretch][length / depth][lanes][depth]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Format {
+    /// Output channels in a block.
+    pub lanes: usize,
+    /// Input bytes multiplied together; stretches are filled up to it by weights of 0.
+    pub depth: usize,
+}
+
+impl Format {
+    /// Of the last layer's weights, whatever the kernel: one channel, byte after byte.
+    pub const OUTPUT: Self = Self { lanes: 1, depth: 1 };
+
+    /// Bytes of a block's head: i32 biases, then shifts as i32, one each a lane.
+    pub const fn head(self) -> usize {
+        self.lanes * 8
+    }
+}
+
+/// The largest [`Format::depth`]: lines have so many bytes more than their pixels.
+pub const MAX_DEPTH: usize = 16;
+
+/// What one row of the kernel reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stretch<'a> {
+    /// From the first tap of output pixel 0 on.
+    pub bytes: &'a [u8],
+    /// Bytes from an output pixel's first tap to the next one's.
+    pub step: usize,
+    /// Bytes that each output pixel reads, a multiple of [`Format::depth`].
+    pub length: usize,
+}
+
+/// One output row of one layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// In the order of the weights.
+    pub stretches: &'a [Stretch<'a>],
+    /// Pixels that the convolution computes.
+    pub width: usize,
+    /// The layer's packed weights.
+    pub weights: &'a [u8],
+    /// Their format.
+    pub format: Format,
+    /// Output lines, 2 with depth-to-space.
+    pub lines: usize,
+    /// Bytes from an output line to the next.
+    pub line_step: usize,
+    /// Bytes of each output line that an output pixel makes, in blocks of [`Format::lanes`].
+    pub channels: usize,
+}
+
+/// Output channels that are computed together: part of one output line.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// One i32 a lane.
+    pub biases: &'a [u8],
+    /// One i32 a lane, 0 to 31.
+    pub shifts: &'a [u8],
+    /// `[stretch][length / depth][lanes][depth]`.
+    pub weights: &'a [u8],
+    /// Where in the output its first pixel goes; the next goes `channels` further.
+    pub start: usize,
+    /// Lanes that are channels, `1..=lanes`.
+    pub used: usize,
+}
+
+impl<'a> Row<'a> {
+    /// Bytes that each output pixel reads.
+    pub fn taps(&self) -> usize {
+        self.stretches.iter().map(|stretch| stretch.length).sum()
+    }
+
+    /// Blocks of each output line.
+    fn blocks_a_line(&self) -> usize {
+        self.channels.div_ceil(self.format.lanes)
+    }
+
+    /// The blocks, in the order of the weights.
+    pub fn blocks(&self) -> impl ExactSizeIterator<Item = Block<'a>> + 'a {
+        let (format, channels, line_step) = (self.format, self.channels, self.line_step);
+        let (head, a_line) = (format.head(), self.blocks_a_line());
+        let size = head + self.taps() * format.lanes;
+        let blocks = self.weights.chunks_exact(size).take(self.lines * a_line);
+        blocks.enumerate().map(move |(index, block)| {
+            let (head, weights) = block.split_at(head);
+            let (biases, shifts) = head.split_at(format.lanes * 4);
+            let (line, first) = (index / a_line, index % a_line * format.lanes);
+            Block {
+                biases,
+                shifts,
+                weights,
+                start: line * line_step + first,
+                used: format.lanes.min(channels - first),
+            }
+        })
+    }
+
+    /// Panics unless every byte that a kernel may touch is there: `output` bytes to write, and all
+    /// that is read. Kernels that compute with pointers rely on it.
+    pub fn check(&self, output: usize) {
+        let Format { lanes, depth } = self.format;
+        assert!(lanes > 0 && depth > 0 && self.channels > 0 && self.width > 0 && self.lines > 0);
+        for stretch in self.stretches {
+            assert!(stretch.length.is_multiple_of(depth));
+            assert!((self.width - 1) * stretch.step + stretch.length <= stretch.bytes.len());
+        }
+        let blocks = self.lines * self.blocks_a_line();
+        assert!(blocks * (self.format.head() + self.taps() * lanes) <= self.weights.len());
+        assert!((self.lines - 1) * self.line_step + self.width * self.channels <= output);
+    }
+}
+
+/// Tiles of the first of these sizes that is not wider than the row (the last size is 1), each with
+/// its first pixel; the last tile may cover pixels of the one before again.
+#[cfg_attr(not(feature = "std"), allow(dead_code))]
+fn spans<const SIZES: usize>(
+    sizes: [usize; SIZES],
+    width: usize,
+) -> impl Iterator<Item = (usize, usize)> {
+    let size = sizes.into_iter().find(|&size| size <= width).unwrap_or(1);
+    let starts = (0..width).step_by(size);
+    starts.map(move |x| (x.min(width - size), size))
+}
+
+/// The next blocks of a row that has so many more.
+fn next<'a, const BLOCKS: usize>(
+    blocks: &mut impl Iterator<Item = Block<'a>>,
+) -> [Block<'a>; BLOCKS] {
+    core::array::from_fn(|_| blocks.next().expect("no more are asked for than there are"))
+}
+
+/// Computes rows, with the instructions of one kind of processor.
+pub trait Kernel: fmt::Debug + Sync {
+    /// Its name, for people.
+    fn name(&self) -> &'static str;
+
+    /// The format of the weights that it wants for a layer with so many channels an output line.
+    fn format(&self, channels: usize) -> Format;
+
+    /// Computes one row of activations into `output`, which starts with pixel 0: y =
+    /// clamp(round_half_even((bias + Σ taps · weights) · 2^-shift), 0, 255). Bytes that are not
+    /// [`Row::channels`] of a pixel stay as they are.
+    ///
+    /// # Panics
+    /// Where a buffer of the row is too short, or its format is not this kernel's.
+    fn activations(&self, row: &Row<'_>, output: &mut [u8]);
+
+    /// Computes one row of the last layer, whose weights have [`Format::OUTPUT`]: bias + Σ taps ·
+    /// weights.
+    ///
+    /// # Panics
+    /// Where a buffer of the row is too short.
+    fn sums(&self, row: &Row<'_>, output: &mut [i32]) {
+        scalar::sums(row, output);
+    }
+}
+
+/// The kernels that this processor can run, the fastest last.
+pub fn all() -> Vec<&'static dyn Kernel, 4> {
+    let mut kernels: Vec<&'static dyn Kernel, 4> = Vec::new();
+    kernels.extend([&scalar::Scalar as &dyn Kernel]);
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    kernels.extend(avx2::Avx2::detect().map(|kernel| kernel as &dyn Kernel));
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    kernels.extend(avx512::Avx512::detect().map(|kernel| kernel as &dyn Kernel));
+    kernels
+}
+
+/// The fastest kernel that this processor can run.
+pub fn best() -> &'static dyn Kernel {
+    all().pop().unwrap_or(&scalar::Scalar)
+}

@@ -1,0 +1,141 @@
+//! The plain kernel, for every target; and the twins of the others, generic over their formats.
+
+use residua_shared::net::MAX_SHIFT;
+
+use super::{Block, Format, Kernel, Row};
+
+/// The plain kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalar;
+
+const LANES: usize = 4;
+
+impl Kernel for Scalar {
+    fn name(&self) -> &'static str {
+        "scalar"
+    }
+
+    fn format(&self, _: usize) -> Format {
+        Format {
+            lanes: LANES,
+            depth: 1,
+        }
+    }
+
+    fn activations(&self, row: &Row<'_>, output: &mut [u8]) {
+        activations::<LANES, 1>(row, output);
+    }
+}
+
+/// [`Kernel::activations`] for weights of one format.
+pub fn activations<const LANES: usize, const DEPTH: usize>(row: &Row<'_>, output: &mut [u8]) {
+    assert_eq!(row.format, format::<LANES, DEPTH>());
+    row.check(output.len());
+    for block in row.blocks() {
+        let (biases, shifts): ([i32; LANES], [i32; LANES]) =
+            (lanes(block.biases), lanes(block.shifts));
+        for x in 0..row.width {
+            let sums = dot::<LANES, DEPTH>(row, &block, x, biases);
+            let pixel = &mut output[block.start + x * row.channels..][..block.used];
+            for ((out, sum), shift) in pixel.iter_mut().zip(sums).zip(shifts) {
+                *out = requantize(sum, shift as u32);
+            }
+        }
+    }
+}
+
+/// [`Kernel::sums`].
+#[inline(always)]
+pub fn sums(row: &Row<'_>, output: &mut [i32]) {
+    assert_eq!(row.format, Format::OUTPUT);
+    row.check(output.len());
+    for block in row.blocks() {
+        let [bias] = lanes(block.biases);
+        let output = &mut output[..row.width];
+        output.fill(bias);
+        let mut weights = block.weights;
+        for stretch in row.stretches {
+            let (these, rest) = weights.split_at(stretch.length);
+            weights = rest;
+            for (x, out) in output.iter_mut().enumerate() {
+                let taps = &stretch.bytes[x * stretch.step..][..stretch.length];
+                let products = taps.iter().zip(these);
+                *out += products.map(|(&a, &w)| product(a, w)).sum::<i32>();
+            }
+        }
+    }
+}
+
+const fn format<const LANES: usize, const DEPTH: usize>() -> Format {
+    Format {
+        lanes: LANES,
+        depth: DEPTH,
+    }
+}
+
+fn lanes<const LANES: usize>(bytes: &[u8]) -> [i32; LANES] {
+    core::array::from_fn(|lane| {
+        let mut value = [0; 4];
+        value.copy_from_slice(&bytes[lane * 4..][..4]);
+        i32::from_le_bytes(value)
+    })
+}
+
+fn product(activation: u8, weight: u8) -> i32 {
+    i32::from(activation) * i32::from(weight as i8)
+}
+
+fn dot<const LANES: usize, const DEPTH: usize>(
+    row: &Row<'_>,
+    block: &Block<'_>,
+    x: usize,
+    mut sums: [i32; LANES],
+) -> [i32; LANES] {
+    let (groups, _) = block.weights.as_chunks::<DEPTH>();
+    let (mut weights, _) = groups.as_chunks::<LANES>();
+    for stretch in row.stretches {
+        let (taps, _) = stretch.bytes[x * stretch.step..][..stretch.length].as_chunks::<DEPTH>();
+        let (these, rest) = weights.split_at(taps.len());
+        weights = rest;
+        for (taps, weights) in taps.iter().zip(these) {
+            for (sum, weights) in sums.iter_mut().zip(weights) {
+                let products = taps.iter().zip(weights);
+                *sum += products.map(|(&a, &w)| product(a, w)).sum::<i32>();
+            }
+        }
+    }
+    sums
+}
+
+/// clamp(round_half_even(sum · 2^-shift), 0, 255) for |sum| < 2^30 and shifts of 0 to 31.
+///
+/// Half a step less one is added, and one more where the floor is odd: only then does exactly half
+/// a step carry. None of it leaves i32.
+pub fn requantize(sum: i32, shift: u32) -> u8 {
+    let shift = shift.min(MAX_SHIFT);
+    let any = i32::from(shift > 0);
+    let half = ((1_u32 << shift) >> 1) as i32;
+    let rounded = (sum + (half - any) + ((sum >> shift) & any)) >> shift;
+    rounded.clamp(0, 255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use residua_shared::reference::reconstruction;
+
+    use super::requantize;
+
+    #[test]
+    fn requantization_equals_the_reference() {
+        for shift in 0..=31 {
+            let step = 1_i64 << shift;
+            let halves = (-600..=600).flat_map(|n| [-1, 0, 1].map(|d| n * step / 2 + d));
+            let limits = [(1 << 30) - 1, 1 - (1 << 30)];
+            for sum in halves.chain(limits).filter(|sum| sum.abs() < 1 << 30) {
+                let sum = sum as i32;
+                let expected = reconstruction::requantize(sum, shift);
+                assert_eq!(requantize(sum, shift), expected, "{sum} >> {shift}");
+            }
+        }
+    }
+}
