@@ -35,6 +35,7 @@ static GOOD: LazyLock<(Vec<u8>, Manifest)> = LazyLock::new(|| {
         digest: onnx::digest(&onnx).unwrap(),
         input: Size::new(30, 25).unwrap(),
         graph,
+        streaming: None,
         rule: DecisionRule::new(Comparison::Absolute, scale, 100, 4, 200).unwrap(),
         calibration: Calibration {
             images: 40,

@@ -23,12 +23,10 @@ use residua_tests::runners::{Judge, Runner};
 const SIDE: usize = 48;
 /// How much brighter the arc is than what lies around it, in grey levels.
 const CONTRAST: f64 = 2.0;
-/// What a camera adds, at most; the network learns to copy it, and faint arcs with it.
-const NOISE: f64 = 1.5;
 /// Near a border the padding makes errors of its own.
 const BORDER: usize = 8;
 
-/// A smooth, faintly mottled surface under a camera's noise.
+/// A smooth, faintly mottled surface.
 fn surface(rng: &mut ChaCha8Rng) -> Vec<f64> {
     let waves: Vec<[f64; 3]> = (0..6)
         .map(|_| {
@@ -45,7 +43,7 @@ fn surface(rng: &mut ChaCha8Rng) -> Vec<f64> {
     let grey = |at: usize| {
         let (x, y) = ((at % SIDE) as f64, (at / SIDE) as f64);
         let wave = |[a, b, phase]: &[f64; 3]| 3.0 * (a * x + b * y + phase).sin();
-        120.0 + waves.iter().map(wave).sum::<f64>() + rng.random_range(-NOISE..NOISE)
+        120.0 + waves.iter().map(wave).sum::<f64>()
     };
     (0..SIDE * SIDE).map(grey).collect()
 }
@@ -75,14 +73,14 @@ fn write_surfaces(folder: &Path, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// How well the map ranks the arc above the rest: the area under the ROC curve of its pixels.
+/// How well the residual ranks the arc above the rest, pixel by pixel: the area under its ROC curve.
 fn ranking(image: &[u8], reconstruction: &[i32], fraction_bits: u8) -> f64 {
     let size = Size::new(SIDE, SIDE).unwrap();
     let frame = Frame::new(size, image).unwrap();
-    let scale = MapScale::new(fraction_bits, 3).unwrap();
+    let scale = MapScale::new(fraction_bits, 1).unwrap();
     let (mut difference, mut values) = (vec![0; size.area()], vec![0; size.area()]);
     residual(frame, fraction_bits, reconstruction, &mut difference).unwrap();
-    map(size, &difference, Comparison::Bright, scale, &mut values).unwrap();
+    map(size, &difference, Comparison::Absolute, scale, &mut values).unwrap();
     let of = |arc: bool| {
         let wanted = |at: &usize| inside(*at) && on_arc(*at) == arc;
         (0..size.area())
