@@ -217,7 +217,7 @@ fn sorted(cases: &[Case], mut replies: &[u8]) -> Vec<Vec<Reply>> {
         replies = rest;
         postcard::from_bytes::<Reply>(record).ok()
     };
-    let mut of_case = |case: &Case| {
+    let of_case = |case: &Case| {
         let mut replies = Vec::new();
         for _ in 0..case.images.len() / case.input.area() {
             replies.push(next()?);
@@ -227,5 +227,5 @@ fn sorted(cases: &[Case], mut replies: &[u8]) -> Vec<Vec<Reply>> {
         }
         Some(replies)
     };
-    cases.iter().map_while(|case| of_case(case)).collect()
+    cases.iter().map_while(of_case).collect()
 }

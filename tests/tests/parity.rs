@@ -2,7 +2,7 @@
 //! within the numeric contract.
 //!
 //! `PARITY_SEED=N cargo xtask test -p residua-tests --test parity` runs one case alone;
-//! `PARITY_CASES=N` changes their number, `PARITY_TARGET_CASES=N` that of those on ARM targets.
+//! `PARITY_CASES=N` changes their number.
 
 use std::{env, thread};
 
@@ -29,9 +29,6 @@ use residua_tests::{
 };
 
 const CASES: u64 = 200;
-
-/// The first so many also run on ARM targets, which are emulated and slow.
-const TARGET_CASES: u64 = 60;
 
 /// Starting Python is slow, so onnxruntime runs one case in this many.
 const ONNXRUNTIME_EVERY: u64 = 5;
@@ -232,7 +229,7 @@ fn rerun(seed: u64) -> String {
 fn every_target_equals_the_reference() {
     let seeds = match number("PARITY_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("PARITY_TARGET_CASES").unwrap_or(TARGET_CASES),
+        None => 0..number("PARITY_CASES").unwrap_or(CASES),
     };
     check_on_targets(&seeds.map(subject).collect::<Vec<_>>());
 }

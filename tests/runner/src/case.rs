@@ -50,8 +50,8 @@ pub enum Reply<B, R> {
     Inspected(Answer<B, R>),
     /// u8 activations, as [`Engine::TractLayers`] asks for.
     Activations(B),
-    /// One line.
-    Failed(String<256>),
+    /// The start of one line.
+    Failed(String<112>),
 }
 
 /// All that an inspection yields. `R` is a sequence of regions.

@@ -101,7 +101,7 @@ impl Storage {
     }
 }
 
-type Failure = String<256>;
+type Failure = String<112>;
 type Replied<'a> = Reply<&'a [u8], Suspects<'a>>;
 
 /// Inspects every image of a case, and gives each reply's bytes, still without their length, to

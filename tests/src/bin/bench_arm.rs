@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (name, preset) in PRESETS {
             let (case, macs) = case(target, preset)?;
             let (count, pages) = count(target, cpu, &tools, &case)?;
-            row([target.name, cpu, engine, name], macs, count, pages);
+            row([target.name, cpu, engine, name], Some(macs), count, pages);
             path = Some(case);
         }
         let given = path.map(|case| Case {
@@ -61,20 +61,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
         if let Some(case) = given {
             let (count, pages) = count(target, cpu, &tools, &case)?;
-            row([target.name, cpu, "path alone", "any"], 0, count, pages);
+            row([target.name, cpu, "path alone", "any"], None, count, pages);
         }
     }
     Ok(())
 }
 
-fn row(words: [&str; 4], macs: u64, count: f64, pages: Option<u64>) {
-    let pages = pages.map_or("-".into(), |pages| pages.to_string());
-    let (macs, million) = (macs as f64 / 1e6, count / 1e6);
+/// One line of the table; no multiply-accumulates where no network runs.
+fn row(words: [&str; 4], macs: Option<u64>, instructions: f64, pages: Option<u64>) {
+    let number = |value: Option<String>| value.unwrap_or("-".into());
     let [target, cpu, engine, preset] = words;
     println!(
-        "| {target} | {cpu} | {engine} | {preset} | {SIDE}x{SIDE} | {macs:.1} | {million:.2} \
-         | {:.2} | {pages} |",
-        macs / million
+        "| {target} | {cpu} | {engine} | {preset} | {SIDE}x{SIDE} | {} | {:.2} | {} | {} |",
+        number(macs.map(|macs| format!("{:.1}", macs as f64 / 1e6))),
+        instructions / 1e6,
+        number(macs.map(|macs| format!("{:.2}", macs as f64 / instructions))),
+        number(pages.map(|pages| pages.to_string())),
     );
 }
 
