@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::Device;
 use clap::ValueEnum;
 use residua_shared::frame::Size;
@@ -36,10 +36,15 @@ impl DeviceChoice {
                 "--device cuda: this program was built without CUDA; build it with \
                  `--features cuda` where a CUDA toolkit is, or use --device cpu"
             ),
-            Self::Cuda => Device::new_cuda(0).context(
-                "--device cuda: no CUDA device answers; check the driver with nvidia-smi, or use \
-                 --device cpu",
-            ),
+            Self::Cuda => Device::new_cuda(0).map_err(|error| {
+                let error = error.to_string();
+                // A backtrace may follow.
+                let reason = error.lines().next().unwrap_or_default();
+                anyhow!(
+                    "--device cuda: no CUDA device answers ({reason}); check the driver with \
+                     nvidia-smi, or use --device cpu"
+                )
+            }),
         }
     }
 }

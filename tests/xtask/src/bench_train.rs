@@ -33,6 +33,8 @@ struct Row {
     torch: f64,
     /// Of the rounds' own ratios, so that a disturbed round disturbs nothing.
     ratio: f64,
+    /// Of each side's fastest round: what is left of the ratio where other load is least.
+    best_ratio: f64,
     residua_memory: Memory,
     torch_memory: Memory,
 }
@@ -62,19 +64,21 @@ pub fn run() -> Result<()> {
     println!("\n{}\n", machine());
     println!(
         "One step (forward, loss, backward, Adam) on {BATCH} crops of {SIDE}x{SIDE}; medians of \
-         {ROUNDS} alternating rounds.\nMemory: peak of the process, in brackets how much of it \
-         came with the steps.\n"
+         {ROUNDS} alternating rounds.\nOf fastest: the ratio of each side's fastest round, which \
+         other load disturbs least; it disturbs\nPyTorch's threads far more than residua's, so \
+         leave the machine idle for more than one thread.\nMemory: peak of the process, in \
+         brackets how much of it came with the steps.\n"
     );
     println!(
-        "| preset | threads | residua, ms | PyTorch, ms | ratio | residua, MiB | PyTorch, MiB |"
+        "| preset | threads | residua, ms | PyTorch, ms | ratio | of fastest | residua, MiB | PyTorch, MiB |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     let mut missed = Vec::new();
     for preset in PRESETS {
         for threads in THREADS {
             let row = measure(&workspace, preset, threads)?;
             println!("{}", row.line());
-            if row.ratio > LIMIT {
+            if row.ratio > LIMIT || row.best_ratio > LIMIT {
                 missed.push(format!("{preset} on {threads}"));
             }
         }
@@ -123,6 +127,8 @@ fn measure(workspace: &Workspace, preset: &'static str, threads: usize) -> Resul
         residua: 1e3 * median(times.iter().map(|time| time.0)),
         torch: 1e3 * median(times.iter().map(|time| time.1)),
         ratio: median(times.iter().map(|time| time.0 / time.1)),
+        best_ratio: fastest(times.iter().map(|time| time.0))
+            / fastest(times.iter().map(|time| time.1)),
         residua_memory: memory(residua.peak_memory()?, idle[0]),
         torch_memory: memory(torch.peak_memory()?, idle[1]),
     })
@@ -142,15 +148,20 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
+fn fastest(times: impl Iterator<Item = f64>) -> f64 {
+    times.fold(f64::INFINITY, f64::min)
+}
+
 impl Row {
     fn line(&self) -> String {
         format!(
-            "| `{}` | {} | {:.1} | {:.1} | {:.2} | {} | {} |",
+            "| `{}` | {} | {:.1} | {:.1} | {:.2} | {:.2} | {} | {} |",
             self.preset,
             self.threads,
             self.residua,
             self.torch,
             self.ratio,
+            self.best_ratio,
             self.residua_memory.cell(),
             self.torch_memory.cell()
         )
@@ -163,7 +174,7 @@ impl Memory {
     }
 }
 
-/// The processor's name and how many threads it offers.
+/// The processor's name, how many threads it offers, and how many others want them.
 fn machine() -> String {
     let name = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("model name"))?;
@@ -171,7 +182,9 @@ fn machine() -> String {
     });
     let threads = available_parallelism().map_or(0, usize::from);
     let name = name.unwrap_or_else(|| "unknown processor".into());
-    format!("{name}, {threads} hardware threads")
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("unknown");
+    format!("{name}, {threads} hardware threads; load average at the start {load}")
 }
 
 #[cfg(test)]
@@ -192,6 +205,7 @@ mod tests {
             residua: 40.04,
             torch: 50.06,
             ratio: 0.8,
+            best_ratio: 0.85,
             residua_memory: Memory {
                 peak: 80.2,
                 idle: 30.0,
@@ -203,7 +217,7 @@ mod tests {
         };
         assert_eq!(
             row.line(),
-            "| `edge` | 2 | 40.0 | 50.1 | 0.80 | 80 (50) | 700 (60) |"
+            "| `edge` | 2 | 40.0 | 50.1 | 0.80 | 0.85 | 80 (50) | 700 (60) |"
         );
     }
 }

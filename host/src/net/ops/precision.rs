@@ -3,7 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::{DType, Device, Result, Tensor, bail};
+use anyhow::ensure;
+use candle_core::{DType, Device, Result, Tensor};
 
 /// The numbers that products in convolutions are made of; sums, weights and all else are f32.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -23,10 +24,11 @@ impl Precision {
     /// Has all convolutions on this device compute so from now on.
     ///
     /// Errors where the device knows f32 alone, as a CPU does.
-    pub fn set(self, device: &Device) -> Result<()> {
-        if self != Self::F32 && !device.is_cuda() {
-            bail!("only CUDA devices have tf32 and bf16; train with --device cuda, or in f32");
-        }
+    pub fn set(self, device: &Device) -> anyhow::Result<()> {
+        ensure!(
+            self == Self::F32 || device.is_cuda(),
+            "only CUDA devices have tf32 and bf16; train with --device cuda, or in f32"
+        );
         candle_core::cuda::set_gemm_reduced_precision_f32(self == Self::Tf32);
         BF16.store(self == Self::Bf16, Ordering::Relaxed);
         Ok(())
