@@ -144,6 +144,6 @@ fn a_faint_arc_outranks_the_background_in_the_fixed_point_residual() {
          {in_8_bits:.3}"
     );
     assert!(error < 1.0, "not near an identity: {error:.2} grey levels");
-    assert!(exact > 0.9, "{exact:.3}");
-    assert!(in_8_bits < exact - 0.05, "{in_8_bits:.3} and {exact:.3}");
+    assert!(exact > 0.8, "{exact:.3}");
+    assert!(in_8_bits < exact - 0.03, "{in_8_bits:.3} and {exact:.3}");
 }
