@@ -75,7 +75,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Native<B> {
         arena.bytes_mut().fill(0);
         for ((layer, stage), packed) in net.layers().iter().zip(&plan.stages).zip(&packing) {
             let weights = &mut weights.bytes_mut()[packed.start..packed.end()];
-            pack::pack(layer, stage, packed.format, weights);
+            packed.pack(layer, stage, weights);
         }
         let mut native = Self {
             plan,
@@ -196,18 +196,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Native<B> {
         for &source in &stage.sources {
             let ring = self.plan.lines[source];
             let before_taps = (ring.left - stage.left) * ring.channels;
-            for row in first..first + stage.kernel as i64 {
+            let slots = ring.slots(first).zip(first..).take(stage.kernel);
+            for (slot, row) in slots {
                 let inside = (0..self.heights[source]).contains(&row);
-                let slot = if inside {
-                    ring.slot(row)
-                } else {
-                    0..ring.bytes()
-                };
+                // Zeros lie at the arena's start.
+                let slot = if inside { slot } else { 0..ring.bytes() };
                 // At most two sources of at most MAX_KERNEL rows.
                 stretches.extend([Stretch {
                     bytes: &before[slot][before_taps..],
-                    step: stage.stride * ring.channels,
-                    length: stage.stretch(ring.channels, packed.format),
+                    step: packed.pixels * stage.stride * ring.channels,
+                    length: packed.stretch(stage, ring.channels),
                 }]);
             }
         }
@@ -216,13 +214,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Native<B> {
             width: if stage.last {
                 output.len()
             } else {
-                stage.width
+                stage.width / packed.pixels
             },
             weights: &self.weights.bytes()[packed.start..packed.end()],
             format: packed.format,
             lines: stage.lines(),
             line_step: target.bytes(),
-            channels: stage.line_channels(),
+            channels: packed.line_channels(stage),
         };
         if stage.last {
             self.kernel.sums(&row, output);

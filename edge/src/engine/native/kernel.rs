@@ -10,6 +10,8 @@
 pub mod avx2;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
 pub mod scalar;
 
 use core::fmt;
@@ -18,17 +20,32 @@ use heapless::Vec;
 
 /// How many output channels a kernel computes side by side, and how many input bytes of each at
 /// a time: weights lie as `[block of lanes][stretch][length / depth][lanes][depth]`.
+///
+/// Where an instruction set multiplies signed bytes only, activations are taken as a - 128, and
+/// biases are packed as bias + 128 Σw: a · w = (a - 128) · w + 128 · w. No sum leaves the bound of
+/// the network's reader by it, since |bias| + 128 Σ|w| stays within.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Format {
     /// Output channels in a block.
     pub lanes: usize,
     /// Input bytes multiplied together; stretches are filled up to it by weights of 0.
     pub depth: usize,
+    /// What is taken from every activation: 0 or 128.
+    pub centre: u8,
 }
 
 impl Format {
     /// Of the last layer's weights, whatever the kernel: one channel, byte after byte.
-    pub const OUTPUT: Self = Self { lanes: 1, depth: 1 };
+    pub const OUTPUT: Self = Self::new(1, 1, 0);
+
+    /// A format.
+    pub const fn new(lanes: usize, depth: usize, centre: u8) -> Self {
+        Self {
+            lanes,
+            depth,
+            centre,
+        }
+    }
 
     /// Bytes of a block's head: i32 biases, then shifts as i32, one each a lane.
     pub const fn head(self) -> usize {
@@ -118,7 +135,7 @@ impl<'a> Row<'a> {
     /// Panics unless every byte that a kernel may touch is there: `output` bytes to write, and all
     /// that is read. Kernels that compute with pointers rely on it.
     pub fn check(&self, output: usize) {
-        let Format { lanes, depth } = self.format;
+        let Format { lanes, depth, .. } = self.format;
         assert!(lanes > 0 && depth > 0 && self.channels > 0 && self.width > 0 && self.lines > 0);
         for stretch in self.stretches {
             assert!(stretch.length.is_multiple_of(depth));
@@ -154,15 +171,15 @@ pub trait Kernel: fmt::Debug + Sync {
     /// Its name, for people.
     fn name(&self) -> &'static str;
 
-    /// The format of the weights that it wants for a layer with so many channels an output line.
-    fn format(&self, channels: usize) -> Format;
+    /// The formats of weights that it takes, of about the same speed a weight; better ones first.
+    fn formats(&self) -> &'static [Format];
 
     /// Computes one row of activations into `output`, which starts with pixel 0: y =
     /// clamp(round_half_even((bias + Σ taps · weights) · 2^-shift), 0, 255). Bytes that are not
     /// [`Row::channels`] of a pixel stay as they are.
     ///
     /// # Panics
-    /// Where a buffer of the row is too short, or its format is not this kernel's.
+    /// Where a buffer of the row is too short, or its format is none of this kernel's.
     fn activations(&self, row: &Row<'_>, output: &mut [u8]);
 
     /// Computes one row of the last layer, whose weights have [`Format::OUTPUT`]: bias + Σ taps ·
@@ -183,6 +200,10 @@ pub fn all() -> Vec<&'static dyn Kernel, 4> {
     kernels.extend(avx2::Avx2::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     kernels.extend(avx512::Avx512::detect().map(|kernel| kernel as &dyn Kernel));
+    #[cfg(target_arch = "aarch64")]
+    kernels.extend([&neon::Neon as &dyn Kernel]);
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    kernels.extend(neon::NeonDot::detect().map(|kernel| kernel as &dyn Kernel));
     kernels
 }
 

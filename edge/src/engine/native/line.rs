@@ -40,9 +40,24 @@ impl Line {
 
     /// Where a row lies in the arena, padding included.
     pub fn slot(&self, row: i64) -> Range<usize> {
-        let slot = row.rem_euclid(self.rows.max(1) as i64) as usize;
-        let start = self.start + slot * self.bytes();
+        let start = self.start + self.index(row) * self.bytes();
         start..start + self.bytes()
+    }
+
+    /// Where a row and those after it lie: without a division for each.
+    pub fn slots(&self, row: i64) -> impl Iterator<Item = Range<usize>> {
+        let (bytes, start) = (self.bytes(), self.start);
+        let end = start + self.ring_bytes();
+        let mut next = self.slot(row).start;
+        core::iter::repeat_with(move || {
+            let slot = next..next + bytes;
+            next = if slot.end == end { start } else { slot.end };
+            slot
+        })
+    }
+
+    fn index(&self, row: i64) -> usize {
+        row.rem_euclid(self.rows.max(1) as i64) as usize
     }
 
     /// Where in a line its first pixel lies.

@@ -9,9 +9,13 @@ use super::{
 };
 
 /// Where the packed weights of a layer lie, and how.
+///
+/// A few pixels may be computed together, as if they were one pixel of as many times the channels,
+/// each with the same weights moved by the stride: that fills lanes where channels are few.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed {
     pub format: Format,
+    pub pixels: usize,
     pub start: usize,
     pub len: usize,
 }
@@ -19,72 +23,124 @@ pub struct Packed {
 impl Packed {
     /// A layer's weights for `kernel`, behind others that end at `end`.
     pub fn new(stage: &Stage, kernel: &dyn Kernel, end: usize) -> Self {
-        let format = if stage.last {
-            Format::OUTPUT
-        } else {
-            kernel.format(stage.line_channels())
-        };
-        let blocks = stage.lines() * stage.line_channels().div_ceil(format.lanes);
-        Self {
+        let start = end.next_multiple_of(ALIGNMENT);
+        let choice = |format, pixels| Self {
             format,
-            start: end.next_multiple_of(ALIGNMENT),
-            len: blocks * (format.head() + taps(stage, format) * format.lanes),
-        }
+            pixels,
+            start,
+            len: 0,
+        };
+        let together = |pixels: &usize| {
+            let whole = stage.width.is_multiple_of(*pixels);
+            *pixels == 1 || (stage.lines() == 1 && whole)
+        };
+        let choices = kernel.formats().iter().flat_map(|&format| {
+            let pixels = [1, 2, 4].into_iter().filter(together);
+            pixels.map(move |pixels| choice(format, pixels))
+        });
+        let cheapest = choices.min_by_key(|choice| choice.work(stage) * 4 / choice.pixels);
+        let mut packed = match cheapest {
+            Some(cheapest) if !stage.last => cheapest,
+            _ => choice(Format::OUTPUT, 1),
+        };
+        packed.len = packed.blocks(stage) * packed.block_len(stage);
+        packed
     }
 
     pub fn end(&self) -> usize {
         self.start + self.len
     }
-}
 
-/// Bytes that an output pixel reads, each stretch filled up to the format's depth.
-fn taps(stage: &Stage, format: Format) -> usize {
-    let stretches = stage.source_channels.iter();
-    let lengths = stretches.map(|&channels| stage.stretch(channels, format));
-    lengths.sum::<usize>() * stage.kernel
-}
-
-/// Writes a layer's weights, biases and shifts; `packed` has [`Packed::len`] bytes.
-pub fn pack(layer: &Layer<'_>, stage: &Stage, format: Format, packed: &mut [u8]) {
-    let channels = stage.line_channels();
-    let blocks = channels.div_ceil(format.lanes);
-    let size = format.head() + taps(stage, format) * format.lanes;
-    for (index, block) in packed.chunks_exact_mut(size).enumerate() {
-        let (line, first) = (index / blocks, index % blocks * format.lanes);
-        let (head, weights) = block.split_at_mut(format.head());
-        let (biases, shifts) = head.split_at_mut(format.lanes * 4);
-        for lane in 0..format.lanes {
-            let place = first + lane;
-            let channel = (place < channels).then(|| stage.convolution_channel(line, place));
-            let bias = channel.map_or(0, |channel| layer.bias(channel));
-            let shift = channel.map_or(0, |channel| layer.shift(channel) as i32);
-            biases[lane * 4..][..4].copy_from_slice(&bias.to_le_bytes());
-            shifts[lane * 4..][..4].copy_from_slice(&shift.to_le_bytes());
-            let weights_of = channel.map(|channel| layer.weights_of(channel));
-            pack_lane(stage, format, lane, weights_of, weights);
-        }
+    /// Bytes of one kernel row's taps in a source of so many channels, filled up to the depth.
+    pub fn stretch(&self, stage: &Stage, channels: usize) -> usize {
+        let columns = stage.kernel + (self.pixels - 1) * stage.stride;
+        (columns * channels).next_multiple_of(self.format.depth)
     }
-}
 
-/// Writes one output channel's weights, zeros where there is none, into its lane of a block.
-fn pack_lane(stage: &Stage, format: Format, lane: usize, weights: Option<&[u8]>, block: &mut [u8]) {
-    let (kernel, Format { lanes, depth }) = (stage.kernel, format);
-    let mut groups = block.chunks_exact_mut(lanes * depth);
-    let mut before = 0;
-    for &channels in &stage.source_channels {
-        for v in 0..kernel {
-            let groups = groups
-                .by_ref()
-                .take(stage.stretch(channels, format) / depth);
-            let places = groups.flat_map(|group| &mut group[lane * depth..][..depth]);
-            for (index, place) in places.enumerate() {
-                let (h, c) = (index / channels, before + index % channels);
-                *place = match weights {
-                    Some(weights) if h < kernel => weights[(c * kernel + v) * kernel + h],
-                    _ => 0,
-                };
+    /// Channels that one step along the row puts into each output line.
+    pub fn line_channels(&self, stage: &Stage) -> usize {
+        self.pixels * stage.line_channels()
+    }
+
+    /// Products that one step along the row takes, those with zeros included.
+    fn work(&self, stage: &Stage) -> usize {
+        self.blocks(stage) * self.taps(stage) * self.format.lanes
+    }
+
+    fn blocks(&self, stage: &Stage) -> usize {
+        stage.lines() * self.line_channels(stage).div_ceil(self.format.lanes)
+    }
+
+    fn block_len(&self, stage: &Stage) -> usize {
+        self.format.head() + self.taps(stage) * self.format.lanes
+    }
+
+    /// Bytes that one step along the row reads.
+    fn taps(&self, stage: &Stage) -> usize {
+        let sources = stage.source_channels.iter();
+        let lengths = sources.map(|&channels| self.stretch(stage, channels));
+        lengths.sum::<usize>() * stage.kernel
+    }
+
+    /// Writes a layer's weights, biases and shifts into `packed`, [`Self::len`] bytes.
+    pub fn pack(&self, layer: &Layer<'_>, stage: &Stage, packed: &mut [u8]) {
+        let lanes = self.format.lanes;
+        let channels = self.line_channels(stage);
+        let a_line = channels.div_ceil(lanes);
+        for (index, block) in packed.chunks_exact_mut(self.block_len(stage)).enumerate() {
+            let (line, first) = (index / a_line, index % a_line * lanes);
+            let (head, weights) = block.split_at_mut(self.format.head());
+            let (biases, shifts) = head.split_at_mut(lanes * 4);
+            for lane in 0..lanes {
+                let place = first + lane;
+                let channel = (place < channels)
+                    .then(|| stage.convolution_channel(line, place % stage.line_channels()));
+                let bias = channel.map_or(0, |channel| self.bias(layer, channel));
+                let shift = channel.map_or(0, |channel| layer.shift(channel) as i32);
+                biases[lane * 4..][..4].copy_from_slice(&bias.to_le_bytes());
+                shifts[lane * 4..][..4].copy_from_slice(&shift.to_le_bytes());
+                let moved = place / stage.line_channels() * stage.stride;
+                let weights_of = channel.map(|channel| layer.weights_of(channel));
+                self.pack_lane(stage, lane, weights_of, moved, weights);
             }
         }
-        before += channels;
+    }
+
+    fn bias(&self, layer: &Layer<'_>, channel: usize) -> i32 {
+        let weights = layer.weights_of(channel).iter();
+        let sum: i32 = weights.map(|&weight| i32::from(weight as i8)).sum();
+        layer.bias(channel) + i32::from(self.format.centre) * sum
+    }
+
+    /// Writes one output channel's weights, `moved` columns to the right among zeros (or zeros
+    /// where there is no channel), into its lane of a block.
+    fn pack_lane(
+        &self,
+        stage: &Stage,
+        lane: usize,
+        weights: Option<&[u8]>,
+        moved: usize,
+        block: &mut [u8],
+    ) {
+        let (kernel, Format { lanes, depth, .. }) = (stage.kernel, self.format);
+        let mut groups = block.chunks_exact_mut(lanes * depth);
+        let mut before = 0;
+        for &channels in &stage.source_channels {
+            for v in 0..kernel {
+                let groups = groups.by_ref().take(self.stretch(stage, channels) / depth);
+                let places = groups.flat_map(|group| &mut group[lane * depth..][..depth]);
+                for (index, place) in places.enumerate() {
+                    let column = (index / channels).checked_sub(moved);
+                    let c = before + index % channels;
+                    *place = match (weights, column) {
+                        (Some(weights), Some(h)) if h < kernel => {
+                            weights[(c * kernel + v) * kernel + h]
+                        }
+                        _ => 0,
+                    };
+                }
+            }
+            before += channels;
+        }
     }
 }

@@ -5,7 +5,7 @@ use residua_shared::net::{MAX_LAYERS, Name, Net, Source, name};
 
 use super::{
     error::{PlanError, PlanProblem},
-    kernel::{Format, Kernel},
+    kernel::Kernel,
     line::{ALIGNMENT, Line},
     pack::Packed,
     schedule::{IMAGE, MAX_LINES, Schedule},
@@ -89,11 +89,6 @@ impl Stage {
         } else {
             place
         }
-    }
-
-    /// Bytes of one kernel row's taps in a source of so many channels, filled up to the depth.
-    pub fn stretch(&self, channels: usize, format: Format) -> usize {
-        (self.kernel * channels).next_multiple_of(format.depth)
     }
 }
 

@@ -12,7 +12,7 @@ pub struct Avx2(());
 
 static AVX2: Avx2 = Avx2(());
 
-const FORMAT: Format = Format { lanes: 8, depth: 4 };
+const FORMAT: Format = Format::new(8, 4, 0);
 
 impl Avx2 {
     /// The kernel, where this processor can run it.
@@ -26,8 +26,8 @@ impl Kernel for Avx2 {
         "avx2"
     }
 
-    fn format(&self, _: usize) -> Format {
-        FORMAT
+    fn formats(&self) -> &'static [Format] {
+        &[FORMAT]
     }
 
     fn activations(&self, row: &Row<'_>, output: &mut [u8]) {

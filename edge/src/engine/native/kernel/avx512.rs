@@ -4,7 +4,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{Block, Format, Kernel, Row, next, spans};
+use super::{Block, Format, Kernel, Row, Stretch, next, spans};
 
 /// The kernel; there is a value of it only where the processor has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -13,12 +13,9 @@ pub struct Avx512(());
 static AVX512: Avx512 = Avx512(());
 
 /// One block fills a register: 16 channels by 4 taps.
-const WIDE: Format = Format {
-    lanes: 16,
-    depth: 4,
-};
-/// Up to 8 channels leave no lane idle by 8 taps: neighbouring lanes hold the halves of a sum.
-const DEEP: Format = Format { lanes: 8, depth: 8 };
+const WIDE: Format = Format::new(16, 4, 0);
+/// 8 channels leave no lane idle by 8 taps: neighbouring lanes hold the halves of a sum.
+const DEEP: Format = Format::new(8, 8, 0);
 
 impl Avx512 {
     /// The kernel, where this processor can run it.
@@ -36,8 +33,8 @@ impl Kernel for Avx512 {
         "avx512-vnni"
     }
 
-    fn format(&self, channels: usize) -> Format {
-        if channels <= DEEP.lanes { DEEP } else { WIDE }
+    fn formats(&self) -> &'static [Format] {
+        &[WIDE, DEEP]
     }
 
     fn activations(&self, row: &Row<'_>, output: &mut [u8]) {
@@ -54,8 +51,16 @@ impl Kernel for Avx512 {
     }
 
     fn sums(&self, row: &Row<'_>, output: &mut [i32]) {
-        // SAFETY: `self` exists, so the processor has the instructions.
-        unsafe { sums(row, output) }
+        row.check(output.len());
+        // SAFETY: `self` exists, so the processor has the instructions; the row was checked.
+        unsafe {
+            match row.stretches {
+                [stretch] if stretch.length == 8 && stretch.step == 8 && row.width >= 8 => {
+                    sums_of_eight(row, stretch, output);
+                }
+                _ => sums(row, output),
+            }
+        }
     }
 }
 
@@ -63,6 +68,30 @@ impl Kernel for Avx512 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn sums(row: &Row<'_>, output: &mut [i32]) {
     super::scalar::sums(row, output);
+}
+
+/// A 1x1 convolution of 8 channels: a register holds 8 pixels.
+///
+/// # Safety
+/// [`Row::check`] has passed for this output; the one stretch has a length and a step of 8; there
+/// are at least 8 pixels.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn sums_of_eight(row: &Row<'_>, stretch: &Stretch<'_>, output: &mut [i32]) {
+    for block in row.blocks() {
+        let bias = i32::from_le_bytes(block.biases.try_into().expect("one lane"));
+        let bias = _mm512_set1_epi64(i64::from(bias as u32));
+        // SAFETY: the block has 8 weights; x + 8 <= width, so that the 8 pixels lie inside the
+        // stretch and the 8 sums inside the output.
+        unsafe {
+            let weights = spread::<8>(block.weights.as_ptr());
+            for (x, _) in spans([8, 1], row.width) {
+                let taps = _mm512_loadu_si512(stretch.bytes.as_ptr().add(x * 8).cast());
+                let sums = joined::<8>(_mm512_dpbusd_epi32(bias, taps, weights));
+                let output = output.as_mut_ptr().add(x).cast();
+                _mm256_storeu_si256(output, _mm512_castsi512_si256(sums));
+            }
+        }
+    }
 }
 
 /// Takes as many blocks at a time as there are, up to four, so that each activation read serves

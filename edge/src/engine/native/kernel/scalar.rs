@@ -15,11 +15,9 @@ impl Kernel for Scalar {
         "scalar"
     }
 
-    fn format(&self, _: usize) -> Format {
-        Format {
-            lanes: LANES,
-            depth: 1,
-        }
+    fn formats(&self) -> &'static [Format] {
+        const FORMATS: &[Format] = &[Format::new(LANES, 1, 0)];
+        FORMATS
     }
 
     fn activations(&self, row: &Row<'_>, output: &mut [u8]) {
@@ -29,7 +27,7 @@ impl Kernel for Scalar {
 
 /// [`Kernel::activations`] for weights of one format.
 pub fn activations<const LANES: usize, const DEPTH: usize>(row: &Row<'_>, output: &mut [u8]) {
-    assert_eq!(row.format, format::<LANES, DEPTH>());
+    assert_eq!((row.format.lanes, row.format.depth), (LANES, DEPTH));
     row.check(output.len());
     for block in row.blocks() {
         let (biases, shifts): ([i32; LANES], [i32; LANES]) =
@@ -66,13 +64,6 @@ pub fn sums(row: &Row<'_>, output: &mut [i32]) {
     }
 }
 
-const fn format<const LANES: usize, const DEPTH: usize>() -> Format {
-    Format {
-        lanes: LANES,
-        depth: DEPTH,
-    }
-}
-
 fn lanes<const LANES: usize>(bytes: &[u8]) -> [i32; LANES] {
     core::array::from_fn(|lane| {
         let mut value = [0; 4];
@@ -85,12 +76,17 @@ fn product(activation: u8, weight: u8) -> i32 {
     i32::from(activation) * i32::from(weight as i8)
 }
 
+fn centred_product(activation: u8, weight: u8, centre: u8) -> i32 {
+    (i32::from(activation) - i32::from(centre)) * i32::from(weight as i8)
+}
+
 fn dot<const LANES: usize, const DEPTH: usize>(
     row: &Row<'_>,
     block: &Block<'_>,
     x: usize,
     mut sums: [i32; LANES],
 ) -> [i32; LANES] {
+    let centre = row.format.centre;
     let (groups, _) = block.weights.as_chunks::<DEPTH>();
     let (mut weights, _) = groups.as_chunks::<LANES>();
     for stretch in row.stretches {
@@ -100,7 +96,9 @@ fn dot<const LANES: usize, const DEPTH: usize>(
         for (taps, weights) in taps.iter().zip(these) {
             for (sum, weights) in sums.iter_mut().zip(weights) {
                 let products = taps.iter().zip(weights);
-                *sum += products.map(|(&a, &w)| product(a, w)).sum::<i32>();
+                *sum += products
+                    .map(|(&a, &w)| centred_product(a, w, centre))
+                    .sum::<i32>();
             }
         }
     }
