@@ -32,7 +32,10 @@ pub fn reconstructions(case: &Case) -> Result<Vec<Vec<i32>>, String> {
                 .map(|values| integers(values, i32::from_le_bytes))
                 .collect());
         }
-        Engine::Reference(file) | Engine::Tract(file) | Engine::TractLayers(file) => file,
+        Engine::Reference(file)
+        | Engine::Native(file, _)
+        | Engine::Tract(file)
+        | Engine::TractLayers(file) => file,
     };
     let net = onnx::read(file, case.rule.scale().fraction_bits());
     let net = net.map_err(|error| error.to_string())?;

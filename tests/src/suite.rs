@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use residua_edge::engine::native::kernel;
 use residua_runner::{case::Engine, layers::activations};
 use residua_shared::{
     frame::Size,
@@ -18,6 +19,8 @@ use crate::{
 /// Multiply-accumulates up to which the scalar reference runs on a target as well: it is slow there,
 /// and above this a microcontroller is given the judge's reconstruction.
 const REFERENCE_MACS: u64 = 4_000_000;
+/// The same for the native engine's scalar kernel.
+const SCALAR_MACS: u64 = 1_000_000_000;
 
 /// A case with a name.
 #[derive(Clone, Debug)]
@@ -52,8 +55,16 @@ impl Place {
         }
     }
 
-    /// The case as this place can run it: by tract and, where it is small enough, by the reference;
-    /// with the judge's reconstructions where it can do neither.
+    /// How many kernels of the native engine this place can run.
+    fn kernels(self) -> u8 {
+        match self {
+            Self::Here => kernel::all().len() as u8,
+            Self::Target(target) => target.kernels,
+        }
+    }
+
+    /// The case as this place can run it: by every kernel of the native engine, by tract, and by
+    /// the reference or, where that would take too long, with the judge's reconstructions.
     fn cases(self, case: &Case, judged: &[Answer]) -> Vec<Case> {
         let Engine::Tract(file) = &case.engine else {
             return self.parts(case.clone());
@@ -63,18 +74,21 @@ impl Place {
             ..case.clone()
         };
         let macs = onnx::read(file, case.rule.scale().fraction_bits()).map_or(0, |net| net.macs());
-        let small = macs * judged.len() as u64 <= REFERENCE_MACS;
+        let macs = macs * judged.len() as u64;
+        let small = macs <= REFERENCE_MACS;
         let reference = small.then(|| with(Engine::Reference(file.clone())));
-        let cases: Vec<Case> = match self {
-            Self::Target(Target { bare: true, .. }) => {
-                let given = judged.iter().flat_map(|answer| &answer.reconstruction);
-                let given = || with(Engine::Given(given.copied().collect()));
-                vec![reference.unwrap_or_else(given)]
-            }
-            _ => reference.into_iter().chain([case.clone()]).collect(),
+        let given = judged.iter().flat_map(|answer| &answer.reconstruction);
+        let given = || with(Engine::Given(given.copied().collect()));
+        let tract = match self {
+            Self::Target(Target { bare: true, .. }) => None,
+            _ => Some(case.clone()),
         };
-        cases
-            .into_iter()
+        let quick = |&kernel: &u8| kernel > 0 || macs <= SCALAR_MACS;
+        let native = (0..self.kernels()).filter(quick);
+        let native = native.map(|kernel| with(Engine::Native(file.clone(), kernel)));
+        native
+            .chain(tract)
+            .chain([reference.unwrap_or_else(given)])
             .flat_map(|case| self.parts(case))
             .collect()
     }
@@ -200,6 +214,7 @@ fn engine(case: &Case) -> &'static str {
     match case.engine {
         Engine::Given(_) => "none, reconstruction given",
         Engine::Reference(_) => "reference",
+        Engine::Native(..) => "native",
         Engine::Tract(_) | Engine::TractLayers(_) => "tract",
     }
 }

@@ -33,6 +33,8 @@ pub struct Target {
     pub qemu: &'static [&'static str],
     /// Whether it is a microcontroller: no tract, files instead of standard streams.
     pub bare: bool,
+    /// How many kernels of the native engine it can run.
+    pub kernels: u8,
 }
 
 /// What a program took in all.
@@ -55,6 +57,7 @@ const fn machine(
         variable,
         qemu,
         bare: true,
+        kernels: 1,
     }
 }
 
@@ -64,6 +67,7 @@ pub const AARCH64: Target = Target {
     variable: "RESIDUA_RUNNER_AARCH64",
     qemu: &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
     bare: false,
+    kernels: 3,
 };
 
 /// 32-bit Arm with NEON and Linux.
@@ -72,6 +76,7 @@ pub const ARMV7: Target = Target {
     variable: "RESIDUA_RUNNER_ARMV7",
     qemu: &["qemu-arm", "-L", "/usr/arm-linux-gnueabihf"],
     bare: false,
+    kernels: 1,
 };
 
 /// A Cortex-M7.

@@ -36,6 +36,9 @@ pub enum Engine<B> {
     Given(B),
     /// The scalar reference, with this ONNX file.
     Reference(B),
+    /// The native engine, with this ONNX file, by the kernel of this number among those that the
+    /// processor can run, from the slowest.
+    Native(B, u8),
     /// tract, with this ONNX file.
     Tract(B),
     /// tract, with the first layers of a network as an ONNX file for images of the graph's own
@@ -78,6 +81,7 @@ impl<B: AsRef<[u8]>> Case<B> {
             engine: match &self.engine {
                 Engine::Given(bytes) => Engine::Given(bytes.as_ref()),
                 Engine::Reference(bytes) => Engine::Reference(bytes.as_ref()),
+                Engine::Native(bytes, kernel) => Engine::Native(bytes.as_ref(), *kernel),
                 Engine::Tract(bytes) => Engine::Tract(bytes.as_ref()),
                 Engine::TractLayers(bytes) => Engine::TractLayers(bytes.as_ref()),
             },

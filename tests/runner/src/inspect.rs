@@ -4,7 +4,11 @@ use core::fmt::Write as _;
 
 use heapless::String;
 use residua_edge::{
-    engine::{Engine as Runtime, EngineError, reference::Reference},
+    engine::{
+        Engine as Runtime, EngineError,
+        native::{Native, kernel},
+        reference::Reference,
+    },
     inspector::{Buffers, Inspection, Inspector},
     map::BoxFilter,
     regions::{RegionEntry, RunEntry},
@@ -29,13 +33,17 @@ pub const MAX_AREA: usize = 512 * 512;
 pub const MAX_WIDTH: usize = MAX_SIDE as usize;
 /// Elements of the box filter for the widest row and the largest box.
 pub const MAX_FILTER: usize = BoxFilter::len_for(MAX_WIDTH, MAX_BOX as usize);
-/// Bytes for the scalar reference's activations.
+/// Bytes for the native engine's weights, ample for the paper's network.
+pub const MAX_WEIGHTS: usize = 9 << 18;
+/// Bytes for the scalar reference's activations, or for the native engine's lines.
 pub const MAX_SCRATCH: usize = 3 << 19;
 /// Bytes of the longest reply.
 pub const MAX_REPLY: usize = 3 << 20;
 
 /// The memory of a target. What it holds before does not matter.
 pub struct Memory<'b> {
+    /// [`MAX_WEIGHTS`] bytes.
+    pub weights: &'b mut [u8],
     /// [`MAX_SCRATCH`] bytes.
     pub scratch: &'b mut [u8],
     /// [`MAX_AREA`] values.
@@ -59,7 +67,7 @@ pub struct Memory<'b> {
 /// Such memory on the heap.
 #[cfg(feature = "linux")]
 pub struct Storage {
-    bytes: [std::vec::Vec<u8>; 3],
+    bytes: [std::vec::Vec<u8>; 4],
     signed: [std::vec::Vec<i32>; 2],
     unsigned: [std::vec::Vec<u32>; 2],
     runs: std::vec::Vec<RunEntry>,
@@ -71,7 +79,7 @@ impl Default for Storage {
     fn default() -> Self {
         use std::vec;
         Self {
-            bytes: [MAX_SCRATCH, MAX_AREA, MAX_REPLY].map(|length| vec![0; length]),
+            bytes: [MAX_WEIGHTS, MAX_SCRATCH, MAX_AREA, MAX_REPLY].map(|length| vec![0; length]),
             signed: [MAX_AREA, MAX_WIDTH].map(|length| vec![0; length]),
             unsigned: [MAX_FILTER, MAX_AREA].map(|length| vec![0; length]),
             runs: vec![RunEntry::EMPTY; MAX_AREA / 2],
@@ -84,10 +92,11 @@ impl Default for Storage {
 impl Storage {
     /// The memory, borrowed.
     pub fn memory(&mut self) -> Memory<'_> {
-        let [scratch, mask, reply] = &mut self.bytes;
+        let [weights, scratch, mask, reply] = &mut self.bytes;
         let [reconstruction, residual] = &mut self.signed;
         let [filter, map] = &mut self.unsigned;
         Memory {
+            weights,
             scratch,
             reconstruction,
             residual,
@@ -110,6 +119,7 @@ type Replied<'a> = Reply<&'a [u8], Suspects<'a>>;
 /// # Panics
 /// Where a reply is longer than the memory for it.
 pub fn run(case: &Case<&[u8]>, memory: &mut Memory<'_>, emit: &mut impl FnMut(&[u8])) {
+    let weights = core::mem::take(&mut memory.weights);
     let scratch = core::mem::take(&mut memory.scratch);
     let bits = case.rule.scale().fraction_bits();
     let done = match case.engine {
@@ -127,6 +137,14 @@ pub fn run(case: &Case<&[u8]>, memory: &mut Memory<'_>, emit: &mut impl FnMut(&[
             .and_then(|net| Reference::new(net, case.input, scratch))
             .map_err(failure)
             .and_then(|engine| inspect(case, engine, memory, emit)),
+        Engine::Native(file, number) => match kernel::all().get(usize::from(number)) {
+            Some(&kernel) => onnx::read(file, bits)
+                .map_err(EngineError::from)
+                .and_then(|net| Native::new(&net, case.input, kernel, &mut *weights, &mut *scratch))
+                .map_err(failure)
+                .and_then(|engine| inspect(case, engine, memory, emit)),
+            None => Err(failure(format_args!("there is no kernel {number} here"))),
+        },
         #[cfg(feature = "linux")]
         Engine::Tract(file) => residua_edge::engine::tract::Tract::new(file, case.input, bits)
             .map_err(failure)
@@ -146,6 +164,7 @@ pub fn run(case: &Case<&[u8]>, memory: &mut Memory<'_>, emit: &mut impl FnMut(&[
         #[cfg(not(feature = "linux"))]
         Engine::Tract(_) | Engine::TractLayers(_) => Err(failure("there is no tract here")),
     };
+    memory.weights = weights;
     memory.scratch = scratch;
     if let Err(failure) = done {
         send(&Reply::Failed(failure), memory.reply, emit);

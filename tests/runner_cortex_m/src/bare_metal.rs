@@ -3,7 +3,7 @@
 use cortex_m_rt::entry;
 use residua_edge::regions::{RegionEntry, RunEntry};
 use residua_runner::inspect::{
-    MAX_AREA, MAX_CASE, MAX_FILTER, MAX_REPLY, MAX_SCRATCH, MAX_WIDTH, Memory, run,
+    MAX_AREA, MAX_CASE, MAX_FILTER, MAX_REPLY, MAX_SCRATCH, MAX_WEIGHTS, MAX_WIDTH, Memory, run,
 };
 use semihosting::{
     fs::File,
@@ -13,6 +13,7 @@ use semihosting::{
 #[entry]
 fn main() -> ! {
     static mut CASE: [u8; MAX_CASE] = [0; MAX_CASE];
+    static mut WEIGHTS: [u8; MAX_WEIGHTS] = [0; MAX_WEIGHTS];
     static mut SCRATCH: [u8; MAX_SCRATCH] = [0; MAX_SCRATCH];
     static mut RECONSTRUCTION: [i32; MAX_AREA] = [0; MAX_AREA];
     static mut RESIDUAL: [i32; MAX_WIDTH] = [0; MAX_WIDTH];
@@ -23,6 +24,7 @@ fn main() -> ! {
     static mut REGIONS: [RegionEntry; MAX_AREA / 4] = [RegionEntry::EMPTY; MAX_AREA / 4];
     static mut REPLY: [u8; MAX_REPLY] = [0; MAX_REPLY];
     let mut memory = Memory {
+        weights: WEIGHTS,
         scratch: SCRATCH,
         reconstruction: RECONSTRUCTION,
         residual: RESIDUAL,

@@ -25,13 +25,14 @@ const PRESETS: [(&str, Preset); 3] = [
     ("edge-tiny", Preset::EdgeTiny),
 ];
 
-/// Targets with the processors that QEMU is told to be.
-const PROCESSORS: [(&Target, &str); 5] = [
-    (&CORTEX_M7, "cortex-m7"),
-    (&CORTEX_M55, "cortex-m55"),
-    (&AARCH64, "cortex-a72"),
-    (&AARCH64, "cortex-a76"),
-    (&ARMV7, "cortex-a7"),
+/// Targets with the processors that QEMU is told to be, and the number of the native engine's best
+/// kernel there.
+const PROCESSORS: [(&Target, &str, u8); 5] = [
+    (&CORTEX_M7, "cortex-m7", 0),
+    (&CORTEX_M55, "cortex-m55", 0),
+    (&AARCH64, "cortex-a72", 1),
+    (&AARCH64, "cortex-a76", 2),
+    (&ARMV7, "cortex-a7", 0),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -46,23 +47,29 @@ fn main() -> Result<(), Box<dyn Error>> {
          | target | processor | engine | preset | image | million MAC | million instructions \
          | MAC per instruction | pages |\n|---|---|---|---|---|---|---|---|---|"
     );
-    for (target, cpu) in PROCESSORS {
-        let engine = if target.bare { "reference" } else { "tract" };
-        let mut path = None;
+    for (target, cpu, kernel) in PROCESSORS {
+        let line = |case: &Case, engine, preset, macs| -> Result<(), Box<dyn Error>> {
+            let (count, pages) = count(target, cpu, &tools, case)?;
+            row([target.name, cpu, engine, preset], macs, count, pages);
+            Ok(())
+        };
         for (name, preset) in PRESETS {
-            let (case, macs) = case(target, preset)?;
-            let (count, pages) = count(target, cpu, &tools, &case)?;
-            row([target.name, cpu, engine, name], Some(macs), count, pages);
-            path = Some(case);
+            let (onnx, case, macs) = case(preset)?;
+            let with = |engine| Case {
+                engine,
+                ..case.clone()
+            };
+            let native = with(Engine::Native(onnx.clone(), kernel));
+            line(&native, "native", name, Some(macs))?;
+            if target.bare {
+                let reference = with(Engine::Reference(onnx));
+                line(&reference, "reference", name, Some(macs))?;
+            } else {
+                line(&with(Engine::Tract(onnx)), "tract", name, Some(macs))?;
+            }
         }
-        let given = path.map(|case| Case {
-            engine: Engine::Given(vec![0; 4 * SIDE * SIDE]),
-            ..case
-        });
-        if let Some(case) = given {
-            let (count, pages) = count(target, cpu, &tools, &case)?;
-            row([target.name, cpu, "path alone", "any"], None, count, pages);
-        }
+        let (_, path, _) = case(Preset::EdgeTiny)?;
+        line(&path, "path alone", "any", None)?;
     }
     Ok(())
 }
@@ -80,8 +87,9 @@ fn row(words: [&str; 4], macs: Option<u64>, instructions: f64, pages: Option<u64
     );
 }
 
-/// One image for this target's engine, and the network's multiply-accumulates.
-fn case(target: &Target, preset: Preset) -> Result<(Case, u64), Box<dyn Error>> {
+/// A network's file, an image of which the reconstruction is given, and the network's
+/// multiply-accumulates.
+fn case(preset: Preset) -> Result<(Vec<u8>, Case, u64), Box<dyn Error>> {
     let input = Size::new(SIDE, SIDE)?;
     let exported = untrained(preset, input)?;
     let macs = onnx::read(&exported.onnx, exported.fraction_bits)?.macs();
@@ -89,11 +97,7 @@ fn case(target: &Target, preset: Preset) -> Result<(Case, u64), Box<dyn Error>> 
     // Far above the map, as on a good part.
     let threshold = 200 * scale.steps_per_grey();
     let case = Case {
-        engine: if target.bare {
-            Engine::Reference(exported.onnx)
-        } else {
-            Engine::Tract(exported.onnx)
-        },
+        engine: Engine::Given(vec![0; 4 * SIDE * SIDE]),
         input,
         rule: DecisionRule::new(Comparison::Absolute, scale, threshold, 2, threshold)?,
         runs: max_runs(input) as u32,
@@ -102,7 +106,7 @@ fn case(target: &Target, preset: Preset) -> Result<(Case, u64), Box<dyn Error>> 
         first: 0,
         repetitions: 1,
     };
-    Ok((case, macs))
+    Ok((exported.onnx, case, macs))
 }
 
 /// Instructions per inference, and the pages that a process with one inference touches; none for a
