@@ -149,7 +149,7 @@ impl<'a> Row<'a> {
 
 /// Tiles of the first of these sizes that is not wider than the row (the last size is 1), each with
 /// its first pixel; the last tile may cover pixels of the one before again.
-#[cfg_attr(not(feature = "std"), allow(dead_code))]
+#[cfg(any(all(feature = "std", target_arch = "x86_64"), target_arch = "aarch64"))]
 fn spans<const SIZES: usize>(
     sizes: [usize; SIZES],
     width: usize,
@@ -160,6 +160,7 @@ fn spans<const SIZES: usize>(
 }
 
 /// The next blocks of a row that has so many more.
+#[cfg(any(all(feature = "std", target_arch = "x86_64"), target_arch = "aarch64"))]
 fn next<'a, const BLOCKS: usize>(
     blocks: &mut impl Iterator<Item = Block<'a>>,
 ) -> [Block<'a>; BLOCKS] {
