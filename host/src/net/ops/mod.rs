@@ -13,6 +13,7 @@ mod simd;
 use candle_core::{Result, Tensor, bail};
 use precision::at_set_precision;
 
+pub(crate) use conv::elements;
 pub use norm::{EPSILON, Moments};
 pub use precision::Precision;
 
