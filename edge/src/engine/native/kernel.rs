@@ -137,13 +137,26 @@ impl<'a> Row<'a> {
     pub fn check(&self, output: usize) {
         let Format { lanes, depth, .. } = self.format;
         assert!(lanes > 0 && depth > 0 && self.channels > 0 && self.width > 0 && self.lines > 0);
-        for stretch in self.stretches {
-            assert!(stretch.length.is_multiple_of(depth));
-            assert!((self.width - 1) * stretch.step + stretch.length <= stretch.bytes.len());
+        // In release builds products would wrap, and then prove nothing.
+        let end = |count: usize, step: usize, length: Option<usize>| {
+            count.checked_mul(step)?.checked_add(length?)
+        };
+        let within = |end: Option<usize>, given| end.is_some_and(|end| end <= given);
+        for &Stretch {
+            bytes,
+            step,
+            length,
+        } in self.stretches
+        {
+            assert!(length.is_multiple_of(depth));
+            assert!(within(end(self.width - 1, step, Some(length)), bytes.len()));
         }
-        let blocks = self.lines * self.blocks_a_line();
-        assert!(blocks * (self.format.head() + self.taps() * lanes) <= self.weights.len());
-        assert!((self.lines - 1) * self.line_step + self.width * self.channels <= output);
+        let block = end(self.taps(), lanes, Some(self.format.head()));
+        let blocks = self.lines.checked_mul(self.blocks_a_line());
+        let weights = block.zip(blocks).and_then(|(a, b)| a.checked_mul(b));
+        assert!(within(weights, self.weights.len()));
+        let line = self.width.checked_mul(self.channels);
+        assert!(within(end(self.lines - 1, self.line_step, line), output));
     }
 }
 
