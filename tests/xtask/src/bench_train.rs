@@ -1,13 +1,17 @@
 //! `cargo xtask bench-train`: the time of a training step beside PyTorch's.
 
-mod engine;
-
-use std::{fs, thread::available_parallelism};
+mod trainer;
 
 use anyhow::{Result, ensure};
 
-use crate::{python::TORCH, run::run as run_command, workspace::Workspace};
-use engine::Engine;
+use crate::{
+    engine::Engine,
+    python::TORCH,
+    run::run as run_command,
+    timing::{machine, median},
+    workspace::Workspace,
+};
+use trainer::Trainer;
 
 /// All but `paper-leaky`, which is `paper` with another activation.
 const PRESETS: [&str; 4] = ["paper", "edge", "edge-small", "edge-tiny"];
@@ -95,16 +99,16 @@ pub fn run() -> Result<()> {
 }
 
 fn measure(workspace: &Workspace, preset: &'static str, threads: usize) -> Result<Row> {
-    let mut residua = Engine::residua(workspace, preset, BATCH, SIDE, threads)?;
-    let mut torch = Engine::torch(workspace, &residua.config, BATCH, SIDE, threads)?;
+    let mut residua = Trainer::residua(workspace, preset, BATCH, SIDE, threads)?;
+    let mut torch = Trainer::torch(workspace, &residua.config, BATCH, SIDE, threads)?;
     ensure!(
         residua.parameters == torch.parameters,
         "{preset}: {} parameters here, {} in PyTorch: not the same network",
         residua.parameters,
         torch.parameters
     );
-    let idle = [residua.peak_memory()?, torch.peak_memory()?];
-    let steps = [&mut residua, &mut torch]
+    let idle = [residua.engine.peak_memory()?, torch.engine.peak_memory()?];
+    let steps = [&mut residua.engine, &mut torch.engine]
         .map(turn_length)
         .into_iter()
         .collect::<Result<Vec<_>>>()?;
@@ -112,11 +116,11 @@ fn measure(workspace: &Workspace, preset: &'static str, threads: usize) -> Resul
     for round in 0..ROUNDS {
         // Each goes first every other time.
         let time = if round % 2 == 0 {
-            let ours = residua.step(steps[0])?;
-            (ours, torch.step(steps[1])?)
+            let ours = residua.engine.time(steps[0])?;
+            (ours, torch.engine.time(steps[1])?)
         } else {
-            let theirs = torch.step(steps[1])?;
-            (residua.step(steps[0])?, theirs)
+            let theirs = torch.engine.time(steps[1])?;
+            (residua.engine.time(steps[0])?, theirs)
         };
         times.push(time);
     }
@@ -129,23 +133,16 @@ fn measure(workspace: &Workspace, preset: &'static str, threads: usize) -> Resul
         ratio: median(times.iter().map(|time| time.0 / time.1)),
         best_ratio: fastest(times.iter().map(|time| time.0))
             / fastest(times.iter().map(|time| time.1)),
-        residua_memory: memory(residua.peak_memory()?, idle[0]),
-        torch_memory: memory(torch.peak_memory()?, idle[1]),
+        residua_memory: memory(residua.engine.peak_memory()?, idle[0]),
+        torch_memory: memory(torch.engine.peak_memory()?, idle[1]),
     })
 }
 
 /// Warms up; yields how many steps make a turn.
 fn turn_length(engine: &mut Engine) -> Result<usize> {
-    engine.step(WARM_UP)?;
-    let seconds = engine.step(WARM_UP)?;
+    engine.time(WARM_UP)?;
+    let seconds = engine.time(WARM_UP)?;
     Ok((TURN_SECONDS / seconds).ceil() as usize)
-}
-
-/// The middle value; of an even number of values the upper of the two.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn fastest(times: impl Iterator<Item = f64>) -> f64 {
@@ -174,28 +171,9 @@ impl Memory {
     }
 }
 
-/// The processor's name, how many threads it offers, and how many others want them.
-fn machine() -> String {
-    let name = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
-    let threads = available_parallelism().map_or(0, usize::from);
-    let name = name.unwrap_or_else(|| "unknown processor".into());
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split_whitespace().next().unwrap_or("unknown");
-    format!("{name}, {threads} hardware threads; load average at the start {load}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_disturbed_round_does_not_move_the_median() {
-        assert_eq!(median([1.0, 900.0, 2.0, 3.0, 2.5].into_iter()), 2.5);
-        assert_eq!(median([7.0].into_iter()), 7.0);
-    }
 
     #[test]
     fn a_row_reads_as_markdown() {

@@ -5,14 +5,17 @@
 //! skipped: what is missing is installed, and what cannot be installed fails its step.
 
 mod arm;
+mod bench;
 mod bench_arm;
 mod bench_train;
 mod check_cuda;
+mod engine;
 mod python;
 mod run;
 mod steps;
 mod system;
 mod test;
+mod timing;
 mod workspace;
 
 use std::process::ExitCode;
@@ -23,6 +26,7 @@ usage: cargo xtask COMMAND
 commands:
   test                    install what is missing, then check, build and test everything
   test ARGUMENTS          install what is missing, then `cargo test --release ARGUMENTS`
+  bench                   time the native engine beside onnxruntime and tract
   bench-arm               count instructions per inference on ARM, under QEMU
   bench-train             time training steps beside PyTorch, which is installed for it (some GB)
   check-cuda [--install]  check that it compiles for CUDA, by the toolkit of this machine or else
@@ -32,6 +36,7 @@ commands:
 enum Task<'a> {
     Test,
     TestSome(&'a [String]),
+    Bench,
     BenchArm,
     BenchTrain,
     CheckCuda { install: bool },
@@ -43,6 +48,7 @@ fn parse(arguments: &[String]) -> Option<Task<'_>> {
     match (command.as_str(), &words[..]) {
         ("test", []) => Some(Task::Test),
         ("test", _) => Some(Task::TestSome(rest)),
+        ("bench", []) => Some(Task::Bench),
         ("bench-arm", []) => Some(Task::BenchArm),
         ("bench-train", []) => Some(Task::BenchTrain),
         ("check-cuda", []) => Some(Task::CheckCuda { install: false }),
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
     let result = match task {
         Task::Test => test::run(),
         Task::TestSome(arguments) => test::run_some(arguments),
+        Task::Bench => bench::run(),
         Task::BenchArm => bench_arm::run(),
         Task::BenchTrain => bench_train::run(),
         Task::CheckCuda { install } => check_cuda::run(install),
