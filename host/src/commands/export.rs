@@ -31,7 +31,8 @@ pub struct Args {
     size: Option<Size>,
     /// Train the integers themselves for so many epochs more, and calibrate them anew by the
     /// options of the run's calibration; 0 is post-training quantization.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(..=100_000))]
     qat_epochs: u32,
     /// The learning rate that those epochs begin with.
     #[arg(long = "qat-lr", value_name = "RATE", default_value_t = quantize::LEARNING_RATE,

@@ -22,8 +22,9 @@ pub const LEARNING_RATE: f64 = 2e-5;
 
 /// Quantizes the kept weights of a run for images of `input`, then trains the integers for `epochs`
 /// more on what the run was trained on, by its own objective, the learning rate falling from
-/// `learning_rate` along a cosine. Keeps the epoch with the lowest loss on the held-out good images, that before the first
-/// included: it never yields a worse network than post-training quantization by that measure.
+/// `learning_rate` along a cosine. Keeps the epoch with the lowest loss on the held-out good images,
+/// that before the first included: it never yields a worse network than post-training quantization
+/// by that measure.
 ///
 /// Errors as [`super::post_training`], and where the loss is not finite.
 pub fn fine_tune(
@@ -50,12 +51,9 @@ pub fn fine_tune(
         device,
     };
     // Crops that the training has not seen.
-    let first = run.state().epoch + 1;
-    Prefetcher::with(
-        &train,
-        first..=first + epochs.saturating_sub(1),
-        |batches| tuning.run(&batches, &held_out),
-    )
+    let done = run.state().epoch;
+    let unseen = done.saturating_add(1)..=done.saturating_add(epochs);
+    Prefetcher::with(&train, unseen, |batches| tuning.run(&batches, &held_out))
 }
 
 struct Tuning {
