@@ -1,6 +1,6 @@
 //! The decision rule: from an anomaly map to a verdict, all in integers on the map's own scale.
 
-use core::fmt;
+use core::{fmt, num::NonZeroU8};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,17 +37,25 @@ impl Comparison {
 
 /// What one step of an anomaly map is worth: the map is the *sum* of the anomalies in a box, so
 /// that no division rounds.
+///
+/// With a ground G the residual is a contrast: R · G / (AE(X) + G), in grey levels. On black it is
+/// R itself, where the reconstruction has the brightness G it is half of it, and far above it falls
+/// as one over the brightness (Weber's law): the same mark weighs the same in good light and in
+/// bad. G keeps the noise of dark places from being blown up.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "RawScale")]
 pub struct MapScale {
     fraction_bits: u8,
     box_size: u8,
+    ground: Option<NonZeroU8>,
 }
 
 #[derive(Deserialize)]
 struct RawScale {
     fraction_bits: u8,
     box_size: u8,
+    #[serde(default)]
+    ground: Option<NonZeroU8>,
 }
 
 impl MapScale {
@@ -65,7 +73,19 @@ impl MapScale {
         Ok(Self {
             fraction_bits,
             box_size,
+            ground: None,
         })
+    }
+
+    /// The same scale over contrasts on this ground, in grey levels; over plain differences for
+    /// `None`.
+    pub fn on(self, ground: Option<NonZeroU8>) -> Self {
+        Self { ground, ..self }
+    }
+
+    /// The ground in grey levels where residuals are contrasts.
+    pub fn ground(self) -> Option<NonZeroU8> {
+        self.ground
     }
 
     /// Binary fraction bits of the reconstruction and of the residual: a grey level is
@@ -94,7 +114,7 @@ impl TryFrom<RawScale> for MapScale {
     type Error = RuleError;
 
     fn try_from(raw: RawScale) -> Result<Self, RuleError> {
-        Self::new(raw.fraction_bits, raw.box_size)
+        Ok(Self::new(raw.fraction_bits, raw.box_size)?.on(raw.ground))
     }
 }
 

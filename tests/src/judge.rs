@@ -66,7 +66,7 @@ pub fn anomaly_map(rule: DecisionRule, size: Size, image: &[u8], values: &[i32])
     let (mut differences, mut sums) = (vec![0; size.area()], vec![0; size.area()]);
     let frame = Frame::new(size, image).expect("images have the case's size");
     let scale = rule.scale();
-    residual(frame, scale.fraction_bits(), values, &mut differences)
+    residual(frame, scale, values, &mut differences)
         .and_then(|()| map(size, &differences, rule.comparison(), scale, &mut sums))
         .expect("buffers of the image's size");
     sums

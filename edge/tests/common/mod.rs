@@ -25,7 +25,7 @@ pub fn by_reference(rule: DecisionRule, frame: Frame<'_>, reconstruction: &[i32]
     let (size, scale) = (frame.size(), rule.scale());
     let area = size.area();
     let mut r = vec![0; area];
-    residual::residual(frame, scale.fraction_bits(), reconstruction, &mut r).unwrap();
+    residual::residual(frame, scale, reconstruction, &mut r).unwrap();
     let mut map = vec![0; area];
     map::map(size, &r, rule.comparison(), scale, &mut map).unwrap();
     let mut mask = vec![0; area];
