@@ -37,6 +37,8 @@ pub struct Options {
     /// Measure contrasts on this ground, in grey levels ([`MapScale`]); plain differences for
     /// `None`.
     pub ground: Option<NonZeroU8>,
+    /// Weigh maps by this roughness, in grey levels ([`MapScale`]); not for `None`.
+    pub roughness: Option<NonZeroU8>,
     /// Side of the box filter in pixels, odd.
     pub box_size: u8,
     /// The smallest region that counts, in pixels.
@@ -56,6 +58,7 @@ impl Default for Options {
             false_alarm_rate: 1e-3,
             comparison: Comparison::Absolute,
             ground: None,
+            roughness: None,
             box_size: 5,
             min_area: 4,
             pixel_rate: 1e-3,

@@ -25,8 +25,8 @@ pub const VERSION: u8 = 1;
 pub const MAX_REGIONS: usize = 16;
 
 /// Bytes of the longest message: a report whose every integer takes its longest encoding
-/// (variant 1, part 10, verdict 12, threshold 9, regions 1 + 22 each).
-const MAX_MESSAGE: usize = 1 + 10 + 12 + 9 + 1 + MAX_REGIONS * 22;
+/// (variant 1, part 10, verdict 12, threshold 11, regions 1 + 22 each).
+const MAX_MESSAGE: usize = 1 + 10 + 12 + 11 + 1 + MAX_REGIONS * 22;
 
 /// Bytes around a message before COBS: version and checksum.
 const OVERHEAD: usize = 1 + 4;

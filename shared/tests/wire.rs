@@ -8,7 +8,7 @@ use proptest::{collection::vec, prelude::*};
 use residua_shared::{
     frame::Size,
     manifest::Digest,
-    rule::{MapScale, Threshold},
+    rule::{MAX_ROUGHNESS, MapScale, Threshold},
     verdict::{Outcome, Region, Verdict},
     wire::{
         Fault, FaultKind, Hello, MAX_FRAME, MAX_REGIONS, Message, Report, WireError, decode, encode,
@@ -73,9 +73,9 @@ fn report_byte_by_byte() {
     check(
         report(),
         &[
-            0x08, 0x01, 0x01, 0x07, 0x01, 0xac, 0x02, 0x01, 0x05, 0x80, 0x01, 0x08, 0x05, 0x02,
-            0x01, 0x10, 0x7f, 0x80, 0x01, 0xff, 0x3f, 0x01, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x40,
-            0x72, 0x17, 0xd6, 0x00,
+            0x08, 0x01, 0x01, 0x07, 0x01, 0xac, 0x02, 0x01, 0x05, 0x80, 0x01, 0x08, 0x05, 0x01,
+            0x02, 0x01, 0x10, 0x7f, 0x80, 0x01, 0xff, 0x3f, 0x01, 0xff, 0xff, 0xff, 0xff, 0x0f,
+            0xf9, 0x6b, 0xe6, 0xd6, 0x00,
         ],
     );
 }
@@ -117,7 +117,11 @@ fn longest() -> Message {
         },
         threshold: Threshold {
             raw: u32::MAX,
-            scale: MapScale::new(12, 31).unwrap().on(NonZeroU8::new(255)),
+            scale: MapScale::new(12, 31)
+                .unwrap()
+                .on(NonZeroU8::new(255))
+                .weighed_by(NonZeroU8::new(MAX_ROUGHNESS))
+                .unwrap(),
         },
         regions: Vec::from_iter([region; MAX_REGIONS]),
     })

@@ -11,7 +11,7 @@ use residua_edge::{
 use residua_shared::{
     frame::{Frame, Size},
     onnx,
-    reference::{map, mask, reconstruction::reconstruct, regions, residual, verdict},
+    reference::{map, mask, reconstruction::reconstruct, regions, residual, roughness, verdict},
     rule::{Comparison, DecisionRule, MapScale},
     verdict::{Outcome, Region, Verdict},
 };
@@ -278,9 +278,13 @@ fn expected(net: &RandomNet, rule: DecisionRule, window: usize, image: &[u8]) ->
     let mut r = vec![0; size.area()];
     let scale = rule.scale();
     let frame = Frame::new(size, image).unwrap();
-    residual::residual(frame, scale, &judged(net, image), &mut r).unwrap();
+    let reconstruction = judged(net, image);
+    residual::residual(frame, scale, &reconstruction, &mut r).unwrap();
     let mut map = vec![0; size.area()];
     map::map(size, &r, rule.comparison(), scale, &mut map).unwrap();
+    let mut deviations = vec![0; size.area()];
+    roughness::deviations(size, &reconstruction, scale, &mut deviations).unwrap();
+    roughness::weigh(size, &deviations, scale, &mut map).unwrap();
 
     let (all, _) = suspects(width, rule, &map);
     let mut windows = Vec::new();
@@ -363,10 +367,11 @@ proptest! {
         min_area in 1_u32..12,
         image in 0_f32..40.0,
         ground in prop_oneof![Just(0_u8), 60_u8..],
+        roughness in prop_oneof![Just(0_u8), 10_u8..=64],
     ) {
         let net = RandomNet::new(seed);
         let scale = MapScale::new(net.fraction_bits, box_size).unwrap();
-        let rule = rule(scale.on(NonZeroU8::new(ground)), pixel, min_area, image);
+        let rule = rule(scale.on(NonZeroU8::new(ground)).weighed_by(NonZeroU8::new(roughness)).unwrap(), pixel, min_area, image);
         let strip = rows(0..height, net.input.width());
         let expected = expected(&net, rule, window as usize, &strip);
         let room = net.input.area().max(64) * 2;

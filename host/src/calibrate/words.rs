@@ -20,6 +20,12 @@ impl Calibrated {
         let contrast = rule.scale().ground().map_or_else(String::new, |ground| {
             format!("; on brightness B a difference counts {ground} / (B + {ground})")
         });
+        let masked = rule
+            .scale()
+            .roughness()
+            .map_or_else(String::new, |roughness| {
+                format!("; in a place of roughness M it counts {roughness} / (M + {roughness})")
+            });
         let interval = calibration
             .threshold_interval
             .map_or_else(String::new, |(low, high)| {
@@ -36,7 +42,7 @@ impl Calibrated {
         format!(
             "A part is a defect where it {difference} its reconstruction by more than {decide} grey \
              levels{interval},\n\
-             of 255, mean over {side}x{side} pixels{contrast},\n\
+             of 255, mean over {side}x{side} pixels{contrast}{masked},\n\
              in a region of at least {} pixels; the region is drawn as far as the difference \
              exceeds {outline}.\n\
              Set from {} good images that training did not see, so that about {} in 1000 good parts \

@@ -28,6 +28,11 @@ pub struct Args {
     /// bad.
     #[arg(long, value_name = "GREY")]
     contrast: Option<NonZeroU8>,
+    /// Count a difference less where the reconstruction is rough: by half where its grey levels
+    /// deviate by this many from those beside them, 1 to 64 (8 suits rails). Where good parts are
+    /// structured their reconstruction errs more.
+    #[arg(long, value_name = "GREY")]
+    roughness: Option<NonZeroU8>,
     /// Side of the box over which differences are averaged, in pixels, odd: about the width of the
     /// smallest defect.
     #[arg(long = "box", value_name = "PIXELS", default_value_t = Options::default().box_size)]
@@ -58,6 +63,7 @@ impl Args {
             false_alarm_rate: self.false_alarms,
             comparison: self.comparison,
             ground: self.contrast,
+            roughness: self.roughness,
             box_size: self.box_size,
             min_area: self.min_area,
             pixel_rate: self.pixel_rate,
