@@ -13,7 +13,7 @@ use candle_core::{Device, Tensor};
 use clap::Parser;
 use residua_host::{
     net::{autoencoder::Autoencoder, config::Preset},
-    train::{self, adam::Adam, heap},
+    train::{self, adam::Adam, heap, loss::Loss},
 };
 
 /// Adam's default, at which both sides step.
@@ -26,6 +26,8 @@ struct Arguments {
     batch: usize,
     /// A crop's width and height.
     side: usize,
+    #[arg(long, default_value = "mse")]
+    loss: Loss,
 }
 
 fn main() -> Result<()> {
@@ -33,6 +35,7 @@ fn main() -> Result<()> {
         preset,
         batch,
         side,
+        loss,
     } = Arguments::parse();
     let config = preset.config();
     let mut out = stdout().lock();
@@ -49,7 +52,7 @@ fn main() -> Result<()> {
         let steps: u32 = line.parse().with_context(|| format!("{line}: steps"))?;
         let start = Instant::now();
         for _ in 0..steps {
-            train::step(&net, &mut adam, &images, &images, LEARNING_RATE)?;
+            train::step(&net, &mut adam, &loss, &images, &images, LEARNING_RATE)?;
         }
         writeln!(out, "{}", start.elapsed().as_secs_f64())?;
         out.flush()?;

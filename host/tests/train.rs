@@ -217,7 +217,12 @@ fn a_resumed_training_refuses_what_contradicts_it() {
     trained(&data, &run, &[]);
     refused(&data, &run, &[], &["--resume"]);
     let before = result(&run);
-    for (option, value) in [("--batch", "3"), ("--objective", "mse"), ("--seed", "5")] {
+    for (option, value) in [
+        ("--batch", "3"),
+        ("--objective", "mse"),
+        ("--loss", "mse,ssim:0.1"),
+        ("--seed", "5"),
+    ] {
         let more = ["--resume", option, value];
         // An option given twice is clap's error, so that the one in question is given alone.
         let output = Command::new(env!("CARGO_BIN_EXE_residua"))
@@ -233,6 +238,47 @@ fn a_resumed_training_refuses_what_contradicts_it() {
         assert!(error.contains(option), "no {option} in {error}");
     }
     assert_eq!(result(&run), before);
+}
+
+#[test]
+fn a_run_keeps_its_loss() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    let mixed = "mse:4,ms-ssim:0.5";
+    trained(&data, &run, &["--loss", mixed, "--minutes", "0.00001"]);
+    trained(&data, &run, &["--resume"]);
+    trained(&data, &run, &["--resume", "--loss", "ms-ssim:0.5,mse:4.0"]);
+    let straight = scratch.path().join("straight");
+    trained(&data, &straight, &["--loss", mixed]);
+    assert_eq!(result(&run), result(&straight));
+    let plain = scratch.path().join("plain");
+    trained(&data, &plain, &[]);
+    assert_ne!(result(&run), result(&plain));
+
+    // As written before there was a choice.
+    let config = plain.join("config.toml");
+    edit(&config, "loss = \"mse\"\n", "");
+    trained(&data, &plain, &["--resume", "--loss", "mse"]);
+    edit(&config, "loss = \"mse\"", "loss = \"mae\"");
+    let error = RunFolder::open(&plain).unwrap_err().to_string();
+    for word in ["config.toml", "`mae`", "ms-ssim", "restore it"] {
+        assert!(error.contains(word), "no {word} in {error}");
+    }
+}
+
+#[test]
+fn a_loss_that_cannot_be_taken_is_refused_before_there_is_a_run() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    refused(
+        &data,
+        &run,
+        &["--loss", "mse:0.5,mae"],
+        &["--loss", "`mae`", "ms-ssim"],
+    );
+    let small = ["--loss", "ssim", "--crop", "8"];
+    refused(&data, &run, &small, &["--loss ssim", "8x8", "--crop"]);
+    assert!(!run.exists());
 }
 
 #[test]
