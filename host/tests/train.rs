@@ -243,42 +243,34 @@ fn a_resumed_training_refuses_what_contradicts_it() {
 #[test]
 fn a_run_keeps_its_loss() {
     let (scratch, data) = scratch();
-    let run = scratch.path().join("run");
+    let trained = |name: &str, more: &[&str]| {
+        let run = scratch.path().join(name);
+        // A rate that no budget changes.
+        trained(&data, &run, &[&["--schedule", "constant"], more].concat());
+        run
+    };
     let mixed = "mse:4,ms-ssim:0.5";
-    trained(&data, &run, &["--loss", mixed, "--minutes", "0.00001"]);
-    trained(&data, &run, &["--resume"]);
-    trained(&data, &run, &["--resume", "--loss", "ms-ssim:0.5,mse:4.0"]);
-    let straight = scratch.path().join("straight");
-    trained(&data, &straight, &["--loss", mixed]);
-    assert_eq!(result(&run), result(&straight));
-    let plain = scratch.path().join("plain");
-    trained(&data, &plain, &[]);
-    assert_ne!(result(&run), result(&plain));
+    trained("run", &["--loss", mixed, "--minutes", "0.00001"]);
+    let run = trained("run", &["--resume", "--loss", "ms-ssim:0.5,mse:4.0"]);
+    assert_eq!(epochs(&run), 4);
+    let straight = trained("straight", &["--loss", mixed]);
+    assert!(result(&run) == result(&straight));
+    let plain = trained("plain", &[]);
+    assert!(result(&run) != result(&plain));
 
     // As written before there was a choice.
     let config = plain.join("config.toml");
     edit(&config, "loss = \"mse\"\n", "");
-    trained(&data, &plain, &["--resume", "--loss", "mse"]);
+    trained("plain", &["--resume", "--loss", "mse"]);
     edit(&config, "loss = \"mse\"", "loss = \"mae\"");
     let error = RunFolder::open(&plain).unwrap_err().to_string();
     for word in ["config.toml", "`mae`", "ms-ssim", "restore it"] {
         assert!(error.contains(word), "no {word} in {error}");
     }
-}
-
-#[test]
-fn a_loss_that_cannot_be_taken_is_refused_before_there_is_a_run() {
-    let (scratch, data) = scratch();
-    let run = scratch.path().join("run");
-    refused(
-        &data,
-        &run,
-        &["--loss", "mse:0.5,mae"],
-        &["--loss", "`mae`", "ms-ssim"],
-    );
-    let small = ["--loss", "ssim", "--crop", "8"];
-    refused(&data, &run, &small, &["--loss ssim", "8x8", "--crop"]);
-    assert!(!run.exists());
+    let other = scratch.path().join("other");
+    let unknown = ["--loss", "mse:0.5,mae"];
+    refused(&data, &other, &unknown, &["--loss", "`mae`", "ms-ssim"]);
+    assert!(!other.exists());
 }
 
 #[test]
