@@ -189,6 +189,44 @@ fn batch_norm_with_activation() {
 }
 
 #[test]
+fn filters() {
+    for case in 0..CASES {
+        let mut random = Random::new(3000 + case);
+        let stride = random.pick(1..=3);
+        let sides = [40, 40].map(|most| random.pick(11..=most));
+        let mut taps = || {
+            let count = random.pick(1..=11);
+            random.tensor(&[count]).to_vec1::<f64>().unwrap()
+        };
+        let (vertical, horizontal) = (taps(), taps());
+        let [batch, channels] = [random.pick(1..=3), random.pick(1..=3)];
+        let what = format!(
+            "{} by {} taps, stride {stride}, {sides:?}",
+            vertical.len(),
+            horizontal.len()
+        );
+        let x = random.var(&[batch, channels, sides[0], sides[1]]);
+        let ours = ops::filter(&x, [&vertical, &horizontal], stride).unwrap();
+
+        let column = Tensor::new(vertical.as_slice(), &Device::Cpu).unwrap();
+        let row = Tensor::new(horizontal.as_slice(), &Device::Cpu).unwrap();
+        let kernel = column
+            .unsqueeze(1)
+            .unwrap()
+            .matmul(&row.unsqueeze(0).unwrap());
+        let kernel = kernel.unwrap().unsqueeze(0).unwrap().unsqueeze(0).unwrap();
+        let planes = x
+            .reshape((batch * channels, 1, sides[0], sides[1]))
+            .unwrap();
+        let stock = planes.conv2d(&kernel, 0, stride, 1, 1).unwrap();
+        assert_close(&ours, &stock.reshape(ours.dims()).unwrap(), &what);
+        check_gradients(&what, &mut random, &[&x], |args| {
+            ops::filter(&args[0], [&vertical, &horizontal], stride)
+        });
+    }
+}
+
+#[test]
 fn a_large_mean_costs_no_digits() {
     let mut random = Random::new(1);
     let x = random.tensor(&[2, 3, 64, 64]).to_dtype(DType::F32).unwrap();
@@ -260,6 +298,9 @@ fn arguments_that_do_not_fit_are_errors() {
         ops::conv_transpose2d(&x, &tensor(&[1, 2, 3, 3])),
         "channels",
     );
+    refused(ops::filter(&x, [&[1.0], &[1.0; 9]], 1), "does not fit");
+    refused(ops::filter(&x, [&[], &[1.0]], 1), "does not fit");
+    refused(ops::filter(&x, [&[1.0], &[1.0]], 0), "stride 0");
     let one = tensor(&[1]);
     let norm = ops::batch_norm_activation(&x, &one, &one, 0.0);
     refused(norm.map(|(y, _)| y), "2 channels");

@@ -217,7 +217,12 @@ fn a_resumed_training_refuses_what_contradicts_it() {
     trained(&data, &run, &[]);
     refused(&data, &run, &[], &["--resume"]);
     let before = result(&run);
-    for (option, value) in [("--batch", "3"), ("--objective", "mse"), ("--seed", "5")] {
+    for (option, value) in [
+        ("--batch", "3"),
+        ("--objective", "mse"),
+        ("--loss", "mse,ssim:0.1"),
+        ("--seed", "5"),
+    ] {
         let more = ["--resume", option, value];
         // An option given twice is clap's error, so that the one in question is given alone.
         let output = Command::new(env!("CARGO_BIN_EXE_residua"))
@@ -233,6 +238,39 @@ fn a_resumed_training_refuses_what_contradicts_it() {
         assert!(error.contains(option), "no {option} in {error}");
     }
     assert_eq!(result(&run), before);
+}
+
+#[test]
+fn a_run_keeps_its_loss() {
+    let (scratch, data) = scratch();
+    let trained = |name: &str, more: &[&str]| {
+        let run = scratch.path().join(name);
+        // A rate that no budget changes.
+        trained(&data, &run, &[&["--schedule", "constant"], more].concat());
+        run
+    };
+    let mixed = "mse:4,ms-ssim:0.5";
+    trained("run", &["--loss", mixed, "--minutes", "0.00001"]);
+    let run = trained("run", &["--resume", "--loss", "ms-ssim:0.5,mse:4.0"]);
+    assert_eq!(epochs(&run), 4);
+    let straight = trained("straight", &["--loss", mixed]);
+    assert!(result(&run) == result(&straight));
+    let plain = trained("plain", &[]);
+    assert!(result(&run) != result(&plain));
+
+    // As written before there was a choice.
+    let config = plain.join("config.toml");
+    edit(&config, "loss = \"mse\"\n", "");
+    trained("plain", &["--resume", "--loss", "mse"]);
+    edit(&config, "loss = \"mse\"", "loss = \"mae\"");
+    let error = RunFolder::open(&plain).unwrap_err().to_string();
+    for word in ["config.toml", "`mae`", "ms-ssim", "restore it"] {
+        assert!(error.contains(word), "no {word} in {error}");
+    }
+    let other = scratch.path().join("other");
+    let unknown = ["--loss", "mse:0.5,mae"];
+    refused(&data, &other, &unknown, &["--loss", "`mae`", "ms-ssim"]);
+    assert!(!other.exists());
 }
 
 #[test]

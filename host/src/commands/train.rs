@@ -7,7 +7,7 @@ use crate::{
     console,
     data::{self, Layout},
     net::config::Preset,
-    train::{self, DeviceChoice, Objective, Options, Precision, Schedule, run::COUNTS},
+    train::{self, DeviceChoice, Objective, Options, Precision, Schedule, loss::Loss, run::COUNTS},
 };
 
 #[derive(clap::Args)]
@@ -36,6 +36,11 @@ pub struct Args {
     /// What to learn [default: mse for the paper presets, repair for the others].
     #[arg(long)]
     objective: Option<Objective>,
+    /// How far a reconstruction is from its target: mse, l1 (mean squared and absolute error), ssim,
+    /// ms-ssim (structural similarity, at one and at several scales), gms or ms-gms (similarity of
+    /// gradients, likewise), alone or mixed by weight, as mse:0.5,ms-ssim:0.5 [default: mse].
+    #[arg(long, value_name = "LOSS[:WEIGHT],..")]
+    loss: Option<Loss>,
     /// Epochs; in one, each image's area is seen about once [default: 50].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
@@ -103,6 +108,7 @@ impl Args {
             split_seed: self.split_seed,
             preset: self.preset,
             objective: self.objective,
+            loss: self.loss,
             epochs: self.epochs,
             minutes: self.minutes,
             patience: self.patience,

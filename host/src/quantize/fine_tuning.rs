@@ -13,6 +13,7 @@ use crate::{
         adam::Adam,
         batches::{Batch, Batches, Prefetcher},
         heap,
+        loss::Loss,
         run::RunFolder,
     },
 };
@@ -21,7 +22,7 @@ use crate::{
 pub const LEARNING_RATE: f64 = 2e-5;
 
 /// Quantizes the kept weights of a run for images of `input`, then trains the integers for `epochs`
-/// more on what the run was trained on, by its own objective, the learning rate falling from
+/// more on what the run was trained on, by its own objective and loss, the learning rate falling from
 /// `learning_rate` along a cosine. Keeps the epoch with the lowest loss on the held-out good images,
 /// that before the first included: it never yields a worse network than post-training quantization
 /// by that measure.
@@ -48,6 +49,7 @@ pub fn fine_tune(
         steps: train.steps(),
         epochs,
         learning_rate,
+        loss: config.training.loss.clone(),
         device,
     };
     // Crops that the training has not seen.
@@ -63,6 +65,7 @@ struct Tuning {
     steps: usize,
     epochs: u32,
     learning_rate: f64,
+    loss: Loss,
     device: Device,
 }
 
@@ -101,7 +104,8 @@ impl Tuning {
             let done = (f64::from(epoch) * self.steps as f64 + step as f64) / all;
             let batch = batches.next()?.into_tensors(&self.device)?;
             let rounded = self.aware.rounded(&self.aware.quantized()?)?;
-            let loss = loss(&self.aware, &rounded, &batch)?;
+            let seen = reconstruct(&self.aware, &rounded, &batch)?;
+            let loss = self.loss.of(&seen, &batch.target)?;
             let mut gradients = loss.backward()?;
             self.aware.straight_through(&mut gradients, &rounded)?;
             let rate = self.learning_rate * Schedule::Cosine.factor(done);
@@ -126,21 +130,12 @@ impl Tuning {
         let (mut total, mut images) = (0.0, 0);
         for batch in held_out {
             let seen = reconstruct(&self.aware, &rounded, batch)?.clamp(0_f32, 1_f32)?;
-            let loss = (seen - &batch.target)?
-                .sqr()?
-                .mean_all()?
-                .to_scalar::<f32>()?;
-            total += f64::from(loss) * batch.len() as f64;
+            let loss = self.loss.of(&seen, &batch.target)?;
+            total += f64::from(loss.to_scalar::<f32>()?) * batch.len() as f64;
             images += batch.len();
         }
         Ok(total / images as f64)
     }
-}
-
-/// Mean squared error of the reconstruction, a scalar.
-fn loss(aware: &Aware, rounded: &Rounded, batch: &Batch<Tensor>) -> Result<Tensor> {
-    let reconstruction = reconstruct(aware, rounded, batch)?;
-    Ok((reconstruction - &batch.target)?.sqr()?.mean_all()?)
 }
 
 /// The reconstruction of a batch, white at 1.

@@ -97,6 +97,7 @@ impl Batches {
              --crop {} too; choose larger images or crops",
             config.training.crop
         );
+        config.training.loss.check_size(width, height)?;
         let crops = images.len() * size.area().div_ceil(width * height);
         Ok(Self {
             images,

@@ -3,19 +3,23 @@
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use super::run::Metrics;
+use super::{loss::Loss, run::Metrics};
 
 const TRAINED: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
 const HELD_OUT: RGBColor = RGBColor(0xd6, 0x27, 0x28);
 
 /// Draws the losses over the epochs, on a logarithmic scale, as SVG.
-pub fn draw(log: &[Metrics]) -> Result<String> {
+pub fn draw(log: &[Metrics], loss: &Loss) -> Result<String> {
     let mut svg = String::new();
-    draw_into(log, &mut svg).map_err(|error| anyhow!("the learning curve: {error}"))?;
+    draw_into(log, loss, &mut svg).map_err(|error| anyhow!("the learning curve: {error}"))?;
     Ok(svg)
 }
 
-fn draw_into(log: &[Metrics], svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
+fn draw_into(
+    log: &[Metrics],
+    loss: &Loss,
+    svg: &mut String,
+) -> Result<(), Box<dyn std::error::Error>> {
     let losses = || log.iter().flat_map(|m| [m.loss, m.held_out_loss]);
     // A loss of 0 has no place on a logarithmic scale, and drawing one that reaches to the limits
     // of f64 never ends.
@@ -33,7 +37,7 @@ fn draw_into(log: &[Metrics], svg: &mut String) -> Result<(), Box<dyn std::error
     chart
         .configure_mesh()
         .x_desc("epoch")
-        .y_desc("mean squared error")
+        .y_desc(format!("loss: {loss}"))
         .y_label_formatter(&|loss| format!("{loss:.1e}"))
         .light_line_style(WHITE)
         .draw()?;

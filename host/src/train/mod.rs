@@ -6,6 +6,7 @@ pub(crate) mod batches;
 mod checkpoint;
 mod curve;
 pub mod heap;
+pub mod loss;
 mod options;
 mod progress;
 pub mod run;
@@ -19,6 +20,7 @@ use candle_core::{Device, Tensor};
 use crate::net::autoencoder::Autoencoder;
 use adam::Adam;
 use batches::{Batch, Batches, Prefetcher};
+use loss::Loss;
 use progress::Progress;
 use run::{Metrics, RunFolder};
 
@@ -114,7 +116,7 @@ impl Session {
         while run.state().epoch < training.epochs {
             let epoch = run.state().epoch + 1;
             let trained = self.epoch(run, epoch)?;
-            let held_out_loss = mean_loss(&self.net, held_out)?;
+            let held_out_loss = mean_loss(&self.net, &training.loss, held_out)?;
             ensure!(held_out_loss.is_finite(), diverged(run, epoch));
             let seconds = before + self.clock.seconds();
             let state = run.state().after(epoch, held_out_loss, seconds);
@@ -155,7 +157,15 @@ impl Session {
             let waited = asked.elapsed();
             all_waited += waited;
             let rate = metrics.learning_rate;
-            let loss = step(&self.net, &mut self.adam, &batch.input, &batch.target, rate)?;
+            let loss = step(
+                &self.net,
+                &mut self.adam,
+                &training.loss,
+                &batch.input,
+                &batch.target,
+                rate,
+            )?;
+
             ensure!(loss.is_finite(), diverged(run, epoch));
             total += loss;
             images += batch.len();
@@ -185,25 +195,20 @@ fn diverged(run: &RunFolder, epoch: u32) -> String {
 pub fn step(
     net: &Autoencoder,
     adam: &mut Adam,
+    loss: &Loss,
     input: &Tensor,
     target: &Tensor,
     learning_rate: f64,
 ) -> Result<f64> {
-    let loss = loss(net, input, target, true)?;
+    let loss = loss.of(&net.forward(input, true)?, target)?;
     adam.step(&loss.backward()?, learning_rate)?;
     Ok(f64::from(loss.to_scalar::<f32>()?))
 }
 
-/// Mean squared error between the reconstruction of `input` and `target`, a scalar.
-fn loss(net: &Autoencoder, input: &Tensor, target: &Tensor, train: bool) -> Result<Tensor> {
-    let reconstruction = net.forward(input, train)?;
-    Ok((reconstruction - target)?.sqr()?.mean_all()?)
-}
-
-fn mean_loss(net: &Autoencoder, batches: &[Batch<Tensor>]) -> Result<f64> {
+fn mean_loss(net: &Autoencoder, loss: &Loss, batches: &[Batch<Tensor>]) -> Result<f64> {
     let (mut total, mut images) = (0.0, 0);
     for batch in batches {
-        let loss = loss(net, &batch.input, &batch.target, false)?;
+        let loss = loss.of(&net.forward(&batch.input, false)?, &batch.target)?;
         total += f64::from(loss.to_scalar::<f32>()?) * batch.len() as f64;
         images += batch.len();
     }

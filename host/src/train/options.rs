@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use residua_shared::frame::Size;
 use serde::{Deserialize, Serialize};
 
+use super::loss::Loss;
 use super::run::{DataConfig, RunConfig, RunFolder, TrainingConfig};
 use crate::{
     data::{self, Dataset, Layout},
@@ -83,6 +84,7 @@ pub struct Options {
     pub split_seed: Option<u64>,
     pub preset: Option<Preset>,
     pub objective: Option<Objective>,
+    pub loss: Option<Loss>,
     pub epochs: Option<u32>,
     pub minutes: Option<f64>,
     pub patience: Option<u32>,
@@ -107,6 +109,7 @@ impl Options {
             split_seed: None,
             preset: None,
             objective: None,
+            loss: None,
             epochs: None,
             minutes: None,
             patience: None,
@@ -182,6 +185,7 @@ impl Options {
             },
             training: TrainingConfig {
                 objective: self.objective.unwrap_or(objective),
+                loss: self.loss.clone().unwrap_or_default(),
                 epochs: self.epochs.unwrap_or(50),
                 patience: self.patience,
                 batch: self.batch.unwrap_or(8),
@@ -215,6 +219,7 @@ impl Options {
         same("split-seed", self.split_seed, data.split_seed)?;
         let objective = name(training.objective);
         same("objective", self.objective.map(name), objective)?;
+        same("loss", self.loss.as_ref(), &training.loss)?;
         same("batch", self.batch, training.batch)?;
         same("crop", self.crop, training.crop)?;
         same("schedule", self.schedule.map(name), name(training.schedule))?;

@@ -21,6 +21,7 @@ use super::{
     adam::Adam,
     checkpoint::Files,
     curve,
+    loss::Loss,
     options::{Objective, Schedule},
 };
 use crate::{
@@ -91,6 +92,9 @@ pub struct DataConfig {
 #[serde(deny_unknown_fields)]
 pub struct TrainingConfig {
     pub objective: Objective,
+    /// Mean squared error in runs made before there was a choice.
+    #[serde(default)]
+    pub loss: Loss,
     pub epochs: u32,
     /// Epochs without a lower held-out loss after which training ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,8 +161,7 @@ impl State {
     }
 }
 
-/// What an epoch was like: a line of `metrics.jsonl`. Losses are mean squared errors of images in
-/// `0..=1`.
+/// What an epoch was like: a line of `metrics.jsonl`. Losses are the run's own, of images in `0..=1`.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Metrics {
     pub epoch: u32,
@@ -361,7 +364,7 @@ impl RunFolder {
             return Ok(());
         }
         self.files().remove_all_but(self.state)?;
-        let curve = curve::draw(&self.metrics()?)?;
+        let curve = curve::draw(&self.metrics()?, &self.config.training.loss)?;
         save::replace(&self.path.join(CURVE), curve.as_bytes())
     }
 

@@ -4,6 +4,7 @@
 //! All tensors are `[batch, channels, height, width]`.
 
 mod conv;
+mod filter;
 mod kernels;
 mod norm;
 mod precision;
@@ -86,6 +87,19 @@ pub fn saturate(sums: &Tensor) -> Result<Tensor> {
         saturate::on_cpu(sums)
     } else {
         saturate::on_device(sums)
+    }
+}
+
+/// Every channel filtered by the product of `taps` down the rows and along them, where all taps lie on
+/// the image: the output's sides are `(side - taps) / stride + 1`, rounded down. Differentiable.
+///
+/// Errors where an axis has no taps or fewer pixels than taps.
+pub fn filter(x: &Tensor, taps: [&[f64]; 2], stride: usize) -> Result<Tensor> {
+    let filter = filter::Filter::new(taps, stride);
+    if x.device().is_cpu() {
+        filter.on_cpu(x)
+    } else {
+        filter.on_device(x)
     }
 }
 
