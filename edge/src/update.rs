@@ -167,6 +167,17 @@ impl<S: Slots> Updater<S> {
     }
 }
 
+/// The header of a model file for `input` images, to be signed as `version`; none for a file that
+/// is too long for any device.
+pub fn header(file: &[u8], version: u64, input: Size) -> Option<ModelHeader> {
+    Some(ModelHeader {
+        version,
+        length: u32::try_from(file.len()).ok()?,
+        input,
+        digest: Digest(Sha256::digest(file).into()),
+    })
+}
+
 /// The header in a slot, where its record is whole, trusted, and of a model for `input` images.
 fn trusted<S: Slots>(
     slots: &mut S,

@@ -1,12 +1,10 @@
 //! Models to send: bytes, a header and a signature.
 
-use residua_edge::update::{SigningKey, Slot, Slots, TrustedKey, Updater};
+use residua_edge::update::{SigningKey, Slot, Slots, TrustedKey, Updater, header};
 use residua_shared::{
     frame::Size,
-    manifest::Digest,
     wire::{CHUNK, ModelHeader, Refusal, Signature},
 };
-use sha2::{Digest as _, Sha256};
 
 pub fn input() -> Size {
     Size::new(64, 48).unwrap()
@@ -32,15 +30,7 @@ pub fn model(version: u64) -> Model {
     let bytes: Vec<u8> = (0..2 * CHUNK as u64 + 100)
         .map(|i| (i * 31 + version * 7) as u8)
         .collect();
-    signed(
-        ModelHeader {
-            version,
-            length: bytes.len() as u32,
-            input: input(),
-            digest: Digest(Sha256::digest(&bytes).into()),
-        },
-        bytes,
-    )
+    signed(header(&bytes, version, input()).unwrap(), bytes)
 }
 
 pub fn signed(header: ModelHeader, bytes: Vec<u8>) -> Model {

@@ -1,8 +1,8 @@
 //! Records and keys byte by byte.
 
-use residua_edge::update::{KeyError, RECORD, Record, SigningKey, TrustedKey};
+use residua_edge::update::{KeyError, RECORD, Record, SigningKey, TrustedKey, header};
 
-use crate::models::{key, model};
+use crate::models::{input, key, model};
 
 fn record() -> Record {
     let model = model(1);
@@ -10,6 +10,16 @@ fn record() -> Record {
         header: model.header,
         signature: model.signature,
     }
+}
+
+/// SHA-256 of "abc" is in FIPS 180-4's examples.
+#[test]
+fn a_header_says_what_a_file_is() {
+    let header = header(b"abc", 7, input()).unwrap();
+    assert_eq!((header.version, header.length), (7, 3));
+    assert_eq!(header.input, input());
+    let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(header.digest.to_string(), digest);
 }
 
 #[test]
