@@ -22,6 +22,7 @@ extern crate std;
 pub mod engine;
 pub mod gate;
 pub mod inspector;
+pub mod link;
 pub mod map;
 pub mod mask;
 pub mod regions;
