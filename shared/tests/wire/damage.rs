@@ -41,6 +41,8 @@ fn the_longest_frame_is_exactly_as_long_as_stated() {
     let lengths = samples::longest();
     let lengths = lengths.iter().map(|message| frame_of(message).len());
     assert_eq!(lengths.max(), Some(MAX_FRAME));
+    // As docs/wire.md says.
+    assert_eq!(MAX_FRAME, 544);
 }
 
 #[test]
