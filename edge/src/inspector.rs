@@ -11,7 +11,7 @@ use residua_shared::{
 
 use crate::{
     engine::{Engine, EngineError},
-    map::BoxFilter,
+    map::AnomalyMap,
     mask::runs,
     regions::{Labeler, RegionEntry, Regions, RunEntry, max_regions, max_runs},
     residual::residual,
@@ -42,7 +42,7 @@ pub struct Buffers<'b> {
     pub reconstruction: &'b mut [i32],
     /// One row of the residual.
     pub residual: &'b mut [i32],
-    /// The box filter's rows.
+    /// The anomaly map's rows.
     pub filter: &'b mut [u32],
     /// The whole anomaly map.
     pub map: &'b mut [u32],
@@ -58,7 +58,7 @@ impl Buffers<'_> {
         Lengths {
             reconstruction: size.area(),
             residual: size.width(),
-            filter: BoxFilter::len_for(size.width(), rule.scale().box_size()),
+            filter: AnomalyMap::len_for(size.width(), rule.scale()),
             map: size.area(),
             runs: max_runs(size),
             regions: max_regions(size),
@@ -164,7 +164,7 @@ pub fn decide<'b>(
     let size = frame.size();
     buffers.check(size)?;
     let (width, scale) = (size.width(), rule.scale());
-    let mut filter = BoxFilter::new(width, rule.comparison(), scale, buffers.filter)?;
+    let mut filter = AnomalyMap::new(width, rule.comparison(), scale, buffers.filter)?;
     let mut labeler = Labeler::new(buffers.runs, buffers.regions);
     let mut map_rows = (0_u16..).zip(buffers.map.chunks_exact_mut(width));
     let mut take = |row: &[u32]| {
@@ -177,13 +177,8 @@ pub fn decide<'b>(
     let image_rows = frame.pixels().chunks_exact(width);
     let reconstruction_rows = buffers.reconstruction.chunks_exact(width);
     for (image, reconstruction) in image_rows.zip(reconstruction_rows) {
-        residual(
-            image,
-            scale.fraction_bits(),
-            reconstruction,
-            buffers.residual,
-        );
-        if let Some(row) = filter.push(buffers.residual)? {
+        residual(image, scale, reconstruction, buffers.residual);
+        if let Some(row) = filter.push(buffers.residual, reconstruction)? {
             take(row);
         }
     }

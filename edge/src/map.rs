@@ -1,37 +1,56 @@
-//! Residual → anomaly map: one sign or both of the residual, summed over a box by running sums, so
-//! that the cost does not grow with the box.
+//! Residual → anomaly map: one sign or both of the residual, summed over a box, and weighed by the
+//! roughness of the reconstruction where the scale asks for it.
+
+mod box_sum;
+mod roughness;
 
 use residua_shared::{
     buffer::BufferError,
-    rule::{Comparison, MapScale},
+    rule::{Comparison, MAX_BOX, MapScale, ROUGHNESS_BOX},
 };
 
-/// The box filter: takes residual rows from the top, gives map rows `box_size / 2` rows later.
+use box_sum::BoxSum;
+use roughness::Roughness;
+
+/// Takes rows of the residual and of the reconstruction from the top, gives map rows
+/// [`MapScale::delay_rows`] rows later.
 ///
 /// A box counts as far as it lies in the image, as in the reference. Residuals must be within
 /// ±(255 << `fraction_bits`); the map of others is unspecified.
 #[derive(Debug)]
-pub struct BoxFilter<'b> {
+pub struct AnomalyMap<'b> {
     comparison: Comparison,
-    radius: usize,
     width: usize,
-    /// Horizontal sums of the last `box_size` rows, row n in slot n modulo `box_size`.
-    ring: &'b mut [u32],
-    /// The sum over the box's rows, one a column: the current map row.
-    sums: &'b mut [u32],
-    /// Residual rows pushed of this image.
-    pushed: u64,
-    /// Map rows given of this image.
+    anomalies: BoxSum<'b>,
+    weighing: Option<Weighing<'b>>,
+}
+
+/// Map rows wait here for the rows of the reconstruction that tell how rough their place is.
+#[derive(Debug)]
+struct Weighing<'b> {
+    roughness: Roughness<'b>,
+    waiting: &'b mut [u32],
+    /// Map rows that came, and that were given, of this image.
+    taken: u64,
     given: u64,
 }
 
-impl<'b> BoxFilter<'b> {
-    /// Elements that the filter's buffer needs for rows of `width` pixels.
-    pub const fn len_for(width: usize, box_size: usize) -> usize {
-        width * (box_size + 1)
+impl<'b> AnomalyMap<'b> {
+    /// Elements that the map's buffer needs for rows of `width` pixels.
+    pub const fn len_for(width: usize, scale: MapScale) -> usize {
+        let sums = BoxSum::len_for(width, scale.box_size());
+        match scale.roughness() {
+            None => sums,
+            Some(_) => sums + Roughness::len_for(width) + waiting_rows(scale) * width,
+        }
     }
 
-    /// A filter for rows of `width` pixels, which works in the first [`Self::len_for`] elements of
+    /// [`Self::len_for`] the largest box, without roughness.
+    pub const fn len_for_largest_box(width: usize) -> usize {
+        BoxSum::len_for(width, MAX_BOX as usize)
+    }
+
+    /// A map of rows of `width` pixels, which works in the first [`Self::len_for`] elements of
     /// `buffer`.
     pub fn new(
         width: usize,
@@ -39,83 +58,86 @@ impl<'b> BoxFilter<'b> {
         scale: MapScale,
         buffer: &'b mut [u32],
     ) -> Result<Self, BufferError> {
-        let needed = Self::len_for(width, scale.box_size());
+        let needed = Self::len_for(width, scale);
         BufferError::at_least("filter", buffer.len(), needed)?;
-        let (sums, ring) = buffer[..needed].split_at_mut(width);
-        sums.fill(0);
+        let sums = BoxSum::len_for(width, scale.box_size());
+        let (sums, rest) = buffer[..needed].split_at_mut(sums);
+        let weighing = scale.roughness().map(|reference| {
+            let (waiting, rest) = rest.split_at_mut(waiting_rows(scale) * width);
+            Weighing {
+                roughness: Roughness::new(width, scale.fraction_bits(), reference, rest),
+                waiting,
+                taken: 0,
+                given: 0,
+            }
+        });
         Ok(Self {
             comparison,
-            radius: scale.box_size() / 2,
             width,
-            ring,
-            sums,
-            pushed: 0,
-            given: 0,
+            anomalies: BoxSum::new(width, scale.box_size(), sums),
+            weighing,
         })
     }
 
-    /// Takes the next residual row, `width` pixels, and gives the map row that is complete by it.
-    pub fn push(&mut self, residual: &[i32]) -> Result<Option<&[u32]>, BufferError> {
+    /// Takes the next row of the residual and of the reconstruction, `width` pixels each, and gives
+    /// the map row that is complete by it.
+    pub fn push(
+        &mut self,
+        residual: &[i32],
+        reconstruction: &[i32],
+    ) -> Result<Option<&[u32]>, BufferError> {
         BufferError::exact("residual", residual.len(), self.width)?;
-        self.leave();
-        let slot = self.slot(self.pushed);
-        let row = &mut self.ring[slot..][..self.width];
-        sum_horizontally(residual, self.comparison, self.radius, row);
-        for (sum, &value) in self.sums.iter_mut().zip(&*row) {
-            *sum = sum.wrapping_add(value);
-        }
-        self.pushed += 1;
-        if self.pushed <= self.radius as u64 {
-            return Ok(None);
-        }
-        self.given += 1;
-        Ok(Some(self.sums))
-    }
-
-    /// After the last row: gives the map rows still due, one a call, then `None`; the filter is
-    /// then ready for the next image.
-    pub fn finish(&mut self) -> Option<&[u32]> {
-        if self.given == self.pushed {
-            self.sums.fill(0);
-            (self.pushed, self.given) = (0, 0);
-            return None;
-        }
-        self.leave();
-        self.given += 1;
-        Some(self.sums)
-    }
-
-    /// Where row `row` lies in the ring.
-    fn slot(&self, row: u64) -> usize {
-        (row % (2 * self.radius as u64 + 1)) as usize * self.width
-    }
-
-    /// Takes the row that the box around the next map row has left behind out of the sums.
-    fn leave(&mut self) {
-        let Some(oldest) = self.given.checked_sub(self.radius as u64 + 1) else {
-            return;
+        BufferError::exact("reconstruction", reconstruction.len(), self.width)?;
+        let comparison = self.comparison;
+        let sums = self.anomalies.push(|x| comparison.of(residual[x]));
+        let Some(weighing) = &mut self.weighing else {
+            return Ok(sums);
         };
-        let row = &self.ring[self.slot(oldest)..][..self.width];
-        for (sum, &value) in self.sums.iter_mut().zip(row) {
-            *sum = sum.wrapping_sub(value);
+        weighing.take(sums);
+        let rough = weighing.roughness.push(reconstruction);
+        Ok(rough.then(|| weighing.give(self.width)))
+    }
+
+    /// After the last row: gives the map rows still due, one a call, then `None`; the map is then
+    /// ready for the next image.
+    pub fn finish(&mut self) -> Option<&[u32]> {
+        let sums = self.anomalies.finish();
+        let Some(weighing) = &mut self.weighing else {
+            return sums;
+        };
+        weighing.take(sums);
+        if weighing.roughness.finish() {
+            return Some(weighing.give(self.width));
         }
+        (weighing.taken, weighing.given) = (0, 0);
+        None
     }
 }
 
-/// The sum of the anomalies from `radius` pixels before to `radius` after each pixel of a row.
-fn sum_horizontally(residual: &[i32], comparison: Comparison, radius: usize, sums: &mut [u32]) {
-    let anomaly = |x: Option<usize>| {
-        let residual = x.and_then(|x| residual.get(x));
-        residual.map_or(0, |&residual| comparison.of(residual))
-    };
-    let mut sum = 0_u32;
-    for x in 0..radius {
-        sum = sum.wrapping_add(anomaly(Some(x)));
+/// Map rows that wait at most: those that are complete before their roughness, and the one given.
+const fn waiting_rows(scale: MapScale) -> usize {
+    ROUGHNESS_BOX as usize / 2 - scale.box_size() / 2 + 1
+}
+
+impl Weighing<'_> {
+    fn take(&mut self, sums: Option<&[u32]>) {
+        let Some(sums) = sums else { return };
+        let slot = self.slot(self.taken, sums.len());
+        self.waiting[slot..][..sums.len()].copy_from_slice(sums);
+        self.taken += 1;
     }
-    for (x, out) in sums.iter_mut().enumerate() {
-        let left = x.checked_sub(radius + 1);
-        sum = sum.wrapping_add(anomaly(Some(x + radius)));
-        sum = sum.wrapping_sub(anomaly(left));
-        *out = sum;
+
+    /// The next map row, whose roughness is there.
+    fn give(&mut self, width: usize) -> &[u32] {
+        let slot = self.slot(self.given, width);
+        self.given += 1;
+        let row = &mut self.waiting[slot..][..width];
+        self.roughness.weigh(row);
+        row
+    }
+
+    fn slot(&self, row: u64, width: usize) -> usize {
+        let rows = (self.waiting.len() / width) as u64;
+        (row % rows) as usize * width
     }
 }

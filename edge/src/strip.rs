@@ -24,7 +24,7 @@ use crate::{
         native::{Native, Plan},
     },
     inspector::InspectError,
-    map::BoxFilter,
+    map::AnomalyMap,
     mask::runs,
     residual::residual,
 };
@@ -59,7 +59,7 @@ pub struct StripBuffers<'b> {
     pub reconstruction: &'b mut [i32],
     /// One row of the residual.
     pub residual: &'b mut [i32],
-    /// The box filter's rows.
+    /// The anomaly map's rows.
     pub filter: &'b mut [u32],
     /// The runs of two rows.
     pub runs: &'b mut [OpenRun],
@@ -78,7 +78,7 @@ impl StripBuffers<'_> {
             image: width * (plan.latency_rows() + 1),
             reconstruction: width,
             residual: width,
-            filter: BoxFilter::len_for(width, rule.scale().box_size()),
+            filter: AnomalyMap::len_for(width, rule.scale()),
             runs: labeler::run_count(width),
             regions: labeler::region_count(width),
         }
@@ -124,7 +124,7 @@ pub struct Strip<'a, B> {
     image: &'a mut [u8],
     reconstruction: &'a mut [i32],
     residual: &'a mut [i32],
-    filter: BoxFilter<'a>,
+    filter: AnomalyMap<'a>,
     labeler: StripLabeler<'a>,
     windows: Windows<'a>,
     /// Image rows taken.
@@ -153,7 +153,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Strip<'a, B> {
         let width = engine.input().width();
         let lengths = StripBuffers::len_for(width, rule, engine.plan());
         buffers.check(lengths)?;
-        let filter = BoxFilter::new(width, rule.comparison(), rule.scale(), buffers.filter)?;
+        let filter = AnomalyMap::new(width, rule.comparison(), rule.scale(), buffers.filter)?;
         Ok(Self {
             engine,
             rule,
@@ -170,10 +170,10 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Strip<'a, B> {
         })
     }
 
-    /// Rows by which a window's verdict comes later than its last row: those of the network, half
+    /// Rows by which a window's verdict comes later than its last row: those of the network, those of
     /// the box, and one more, which shows where the regions end.
     pub fn latency_rows(&self) -> usize {
-        self.engine.plan().latency_rows() + self.rule.scale().box_size() / 2 + 1
+        self.engine.plan().latency_rows() + self.rule.scale().delay_rows() + 1
     }
 
     /// Takes the next row, as many pixels as the engine's images are wide, and gives the window
@@ -232,9 +232,8 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Strip<'a, B> {
     fn take_reconstruction(&mut self) -> Result<Option<Findings>, BufferError> {
         let image = &self.image[slot(self.image, self.width, self.reconstructed)];
         self.reconstructed += 1;
-        let bits = self.rule.scale().fraction_bits();
-        residual(image, bits, self.reconstruction, self.residual);
-        let map = self.filter.push(self.residual)?;
+        residual(image, self.rule.scale(), self.reconstruction, self.residual);
+        let map = self.filter.push(self.residual, self.reconstruction)?;
         Ok(map.and_then(|map| label(map, &mut self.labeler, &mut self.windows)))
     }
 }

@@ -3,11 +3,13 @@
 
 mod common;
 
+use std::num::NonZeroU8;
+
 use common::{ample, by_edge, by_reference};
 use proptest::{collection::vec, prelude::*};
 use residua_shared::{
     frame::{Frame, Size},
-    rule::{Comparison, DecisionRule, MapScale},
+    rule::{Comparison, DecisionRule, MAX_ROUGHNESS, MapScale},
     verdict::Outcome,
 };
 
@@ -52,8 +54,11 @@ prop_compose! {
         size in Just(Size::new(width, height).unwrap()),
         fraction_bits in Just(fraction_bits),
         radius in Just(radius),
+        ground in prop_oneof![Just(0_u8), any::<u8>()],
+        roughness in prop_oneof![Just(0_u8), 0..=MAX_ROUGHNESS],
     ) -> (Size, Vec<u8>, Vec<i32>, DecisionRule) {
-        let scale = MapScale::new(fraction_bits, 2 * radius + 1).unwrap();
+        let scale = MapScale::new(fraction_bits, 2 * radius + 1).unwrap().on(NonZeroU8::new(ground))
+            .weighed_by(NonZeroU8::new(roughness)).unwrap();
         let threshold = u32::from(pixel_threshold.1) << pixel_threshold.0 >> 16;
         let rule = DecisionRule::new(
             comparison, scale, threshold, min_area, threshold.saturating_add(image_threshold),

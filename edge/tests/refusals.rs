@@ -3,7 +3,7 @@
 use residua_edge::{
     engine::{Engine, EngineError, reference::Reference},
     inspector::{Buffers, InspectError, Inspector, decide},
-    map::BoxFilter,
+    map::AnomalyMap,
     regions::{RegionEntry, RunEntry},
 };
 use residua_shared::{
@@ -116,9 +116,13 @@ fn buffers_of_a_wrong_length_are_refused_by_name() {
 #[test]
 fn a_row_of_another_width_is_refused() {
     let scale = MapScale::new(4, 3).unwrap();
-    let mut buffer = [0; BoxFilter::len_for(5, 3)];
-    let mut filter = BoxFilter::new(5, Comparison::Dark, scale, &mut buffer).unwrap();
-    assert_eq!(filter.push(&[0; 4]).unwrap_err().buffer, "residual");
-    assert_eq!(filter.push(&[0; 6]).unwrap_err().buffer, "residual");
-    assert_eq!(filter.push(&[0; 5]), Ok(None));
+    let mut buffer = vec![0; AnomalyMap::len_for(5, scale)];
+    let mut map = AnomalyMap::new(5, Comparison::Dark, scale, &mut buffer).unwrap();
+    for wrong in [4, 6] {
+        let row = vec![0; wrong];
+        assert_eq!(map.push(&row, &[0; 5]).unwrap_err().buffer, "residual");
+        let refused = map.push(&[0; 5], &row).unwrap_err();
+        assert_eq!(refused.buffer, "reconstruction");
+    }
+    assert_eq!(map.push(&[0; 5], &[0; 5]), Ok(None));
 }

@@ -8,6 +8,8 @@ mod run;
 mod tail;
 mod words;
 
+use std::num::NonZeroU8;
+
 use anyhow::{Context, Result, ensure};
 use residua_shared::{
     frame::Size,
@@ -17,7 +19,7 @@ use residua_shared::{
 
 pub use binomial::upper_bound;
 pub use run::{Calibrated, FILE, calibrate_network, calibrate_run};
-pub use tail::{Pareto, Tail, exceeded_by, tail_threshold};
+pub use tail::{Pareto, Tail, exceeded_by, tail_interval, tail_threshold};
 
 use crate::eval::image_score;
 
@@ -32,6 +34,11 @@ pub struct Options {
     pub false_alarm_rate: f64,
     /// Which sign of the residual counts.
     pub comparison: Comparison,
+    /// Measure contrasts on this ground, in grey levels ([`MapScale`]); plain differences for
+    /// `None`.
+    pub ground: Option<NonZeroU8>,
+    /// Weigh maps by this roughness, in grey levels ([`MapScale`]); not for `None`.
+    pub roughness: Option<NonZeroU8>,
     /// Side of the box filter in pixels, odd.
     pub box_size: u8,
     /// The smallest region that counts, in pixels.
@@ -50,6 +57,8 @@ impl Default for Options {
         Self {
             false_alarm_rate: 1e-3,
             comparison: Comparison::Absolute,
+            ground: None,
+            roughness: None,
             box_size: 5,
             min_area: 4,
             pixel_rate: 1e-3,
@@ -132,6 +141,7 @@ pub fn calibrate(
             .method
             .try_into()
             .context("the method's name is too long")?,
+        threshold_interval: Some(tail_interval(&scores, options.false_alarm_rate)),
         false_alarm_bound: upper_bound(above, scores.len()),
         pixel_rate: options.pixel_rate,
     };

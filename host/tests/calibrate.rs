@@ -3,7 +3,10 @@
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use residua_host::{
-    calibrate::{Calibrated, Options, Pareto, calibrate, exceeded_by, tail_threshold, upper_bound},
+    calibrate::{
+        Calibrated, Options, Pareto, calibrate, exceeded_by, tail_interval, tail_threshold,
+        upper_bound,
+    },
     eval::image_score,
 };
 use residua_shared::{frame::Size, manifest::Digest, rule::MapScale};
@@ -96,6 +99,10 @@ fn the_tail_is_counted_where_it_can_be_and_extrapolated_elsewhere() {
     let outlier: Vec<u32> = (0..30).map(|i| 100 + i % 3).chain([5000]).collect();
     let seen = tail_threshold(&outlier, 0.001);
     assert_eq!((seen.threshold, seen.method), (5000, "largest seen"));
+    // One of 31 may be an alarm here, and is.
+    let fitted = tail_threshold(&outlier, 0.05);
+    assert_eq!(fitted.method, "generalized pareto");
+    assert!((103..2500).contains(&fitted.threshold), "{fitted:?}");
     assert_eq!(tail_threshold(&[40; 6], 0.001).threshold, 40);
     assert_eq!(tail_threshold(&[12], 0.001).threshold, 12);
 }
@@ -116,6 +123,35 @@ fn an_extrapolated_threshold_keeps_its_false_alarm_rate() {
     }
     let found = alarms as f64 / 20_000.0;
     assert!((0.004..0.02).contains(&found), "{found}");
+}
+
+#[test]
+fn the_interval_of_a_threshold_holds_it_and_narrows_with_the_sample() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut draw = |count: usize| -> Vec<u32> {
+        let exponential = |uniform: f64| (1000.0 - 100.0 * uniform.ln()) as u32;
+        (0..count)
+            .map(|_| exponential(rng.random_range(1e-9..1.0)))
+            .collect()
+    };
+    // 1 of 20 exceeds 1000 + 100 ln 20.
+    let (truth, rate) = (1299.6, 0.05);
+    let mut held = 0;
+    let mut width = |count: usize| {
+        let (mut widths, mut inside) = (0, 0);
+        for _ in 0..40 {
+            let (low, high) = tail_interval(&draw(count), rate);
+            widths += high - low;
+            inside += usize::from((f64::from(low)..f64::from(high)).contains(&truth));
+        }
+        held += inside;
+        widths / 40
+    };
+    let (few, many) = (width(50), width(150));
+    assert!(2 * many < 3 * few && many > 20, "{few}, {many}");
+    assert!(held >= 68, "{held} of 80");
+    assert_eq!(tail_interval(&[9; 30], 0.01), (9, 9));
+    assert_eq!(tail_interval(&[], 0.01), (0, 0));
 }
 
 const SIDE: usize = 40;

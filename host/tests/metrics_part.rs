@@ -66,6 +66,7 @@ fn manifest(data: Digest) -> Manifest {
             images: 2,
             false_alarm_rate: 0.001,
             method: "largest seen".try_into().unwrap(),
+            threshold_interval: None,
             false_alarm_bound: 0.8,
             pixel_rate: 0.001,
         },

@@ -41,6 +41,7 @@ static GOOD: LazyLock<(Vec<u8>, Manifest)> = LazyLock::new(|| {
             images: 40,
             false_alarm_rate: 1e-3,
             method: "tail".try_into().unwrap(),
+            threshold_interval: None,
             false_alarm_bound: 0.07,
             pixel_rate: 1e-3,
         },

@@ -39,6 +39,7 @@ fn manifest() -> Manifest {
             images: 48,
             false_alarm_rate: 0.001,
             method: "generalized pareto".try_into().unwrap(),
+            threshold_interval: None,
             false_alarm_bound: 0.0605,
             pixel_rate: 0.001,
         },

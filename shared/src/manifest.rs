@@ -119,6 +119,10 @@ pub struct Calibration {
     pub false_alarm_rate: f64,
     /// How the image threshold was found.
     pub method: String<32>,
+    /// With 95 % confidence the image threshold for that rate lies between these, in steps of the
+    /// rule's scale (bootstrap over the sample); absent in models exported before it was kept.
+    #[serde(default)]
+    pub threshold_interval: Option<(u32, u32)>,
     /// With 95 % confidence the true false-alarm rate is below this (exact binomial bound from the
     /// sample alone, no model of the tail).
     pub false_alarm_bound: f64,

@@ -1,6 +1,6 @@
 //! The decision rule: from an anomaly map to a verdict, all in integers on the map's own scale.
 
-use core::fmt;
+use core::{fmt, num::NonZeroU8};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,15 @@ pub const FRACTION_BITS: core::ops::RangeInclusive<u8> = 4..=12;
 
 /// The largest side of the box filter, in pixels.
 pub const MAX_BOX: u8 = 31;
+
+/// The side of the box over which roughness is taken, in pixels.
+pub const ROUGHNESS_BOX: u8 = 31;
+
+/// The pixels of a row from whose mean a pixel's deviation makes its place rough.
+pub const ROUGHNESS_SPAN: u8 = 11;
+
+/// The highest reference of roughness, in grey levels: beyond it the weights are all nearly 1.
+pub const MAX_ROUGHNESS: u8 = 64;
 
 /// How the residual R = X - AE(X) of a pixel becomes its anomaly.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -37,17 +46,34 @@ impl Comparison {
 
 /// What one step of an anomaly map is worth: the map is the *sum* of the anomalies in a box, so
 /// that no division rounds.
+///
+/// With a ground G the residual is a contrast: R · G / (AE(X) + G), in grey levels. On black it is
+/// R itself, where the reconstruction has the brightness G it is half of it, and far above it falls
+/// as one over the brightness (Weber's law): the same mark weighs the same in good light and in
+/// bad. G keeps the noise of dark places from being blown up.
+///
+/// With a roughness C the map is weighed by C / (M + C), where M is the mean over
+/// [`ROUGHNESS_BOX`]² pixels of how far the *reconstruction* deviates from its own mean over
+/// [`ROUGHNESS_SPAN`] pixels of the row, in grey levels. A difference in a smooth place counts in
+/// full, in a place as rough as C by half: where good parts are structured their reconstruction errs
+/// more. (Masking by local activity, as vision and image coding know it.)
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "RawScale")]
 pub struct MapScale {
     fraction_bits: u8,
     box_size: u8,
+    ground: Option<NonZeroU8>,
+    roughness: Option<NonZeroU8>,
 }
 
 #[derive(Deserialize)]
 struct RawScale {
     fraction_bits: u8,
     box_size: u8,
+    #[serde(default)]
+    ground: Option<NonZeroU8>,
+    #[serde(default)]
+    roughness: Option<NonZeroU8>,
 }
 
 impl MapScale {
@@ -65,7 +91,41 @@ impl MapScale {
         Ok(Self {
             fraction_bits,
             box_size,
+            ground: None,
+            roughness: None,
         })
+    }
+
+    /// The same scale over contrasts on this ground, in grey levels; over plain differences for
+    /// `None`.
+    pub fn on(self, ground: Option<NonZeroU8>) -> Self {
+        Self { ground, ..self }
+    }
+
+    /// The ground in grey levels where residuals are contrasts.
+    pub fn ground(self) -> Option<NonZeroU8> {
+        self.ground
+    }
+
+    /// The same scale with maps weighed by this roughness, in grey levels; not weighed for `None`.
+    ///
+    /// Errors where it is above [`MAX_ROUGHNESS`].
+    pub fn weighed_by(self, roughness: Option<NonZeroU8>) -> Result<Self, RuleError> {
+        match roughness {
+            Some(value) if value.get() > MAX_ROUGHNESS => Err(RuleError::Roughness(value.get())),
+            _ => Ok(Self { roughness, ..self }),
+        }
+    }
+
+    /// The roughness in grey levels by which maps are weighed.
+    pub const fn roughness(self) -> Option<NonZeroU8> {
+        self.roughness
+    }
+
+    /// A row of the map is complete so many rows after its own.
+    pub fn delay_rows(self) -> usize {
+        let window = self.roughness.map_or(self.box_size, |_| ROUGHNESS_BOX);
+        usize::from(window / 2)
     }
 
     /// Binary fraction bits of the reconstruction and of the residual: a grey level is
@@ -75,8 +135,8 @@ impl MapScale {
     }
 
     /// The side of the box filter in pixels, odd.
-    pub fn box_size(self) -> usize {
-        self.box_size.into()
+    pub const fn box_size(self) -> usize {
+        self.box_size as usize
     }
 
     /// Map steps in one grey level of mean anomaly over the box.
@@ -94,7 +154,9 @@ impl TryFrom<RawScale> for MapScale {
     type Error = RuleError;
 
     fn try_from(raw: RawScale) -> Result<Self, RuleError> {
-        Self::new(raw.fraction_bits, raw.box_size)
+        Self::new(raw.fraction_bits, raw.box_size)?
+            .on(raw.ground)
+            .weighed_by(raw.roughness)
     }
 }
 
@@ -223,6 +285,8 @@ pub enum RuleError {
     FractionBits(u8),
     /// A box side that is even, 0 or above [`MAX_BOX`].
     BoxSize(u8),
+    /// A roughness above [`MAX_ROUGHNESS`].
+    Roughness(u8),
     /// The two thresholds are on different scales.
     Scales,
     /// The image threshold is below the pixel threshold.
@@ -242,6 +306,9 @@ impl fmt::Display for RuleError {
             ),
             Self::BoxSize(size) => {
                 write!(f, "box_size is {size}; it must be odd, 1 to {MAX_BOX}")
+            }
+            Self::Roughness(value) => {
+                write!(f, "roughness is {value}; it must be 1 to {MAX_ROUGHNESS}")
             }
             Self::Scales => {
                 f.write_str("pixel_threshold and image_threshold are on different map scales")

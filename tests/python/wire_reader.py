@@ -110,7 +110,10 @@ def choice(*choices):
 
 time = struct(uptime_us=u64, unix_us=optional(u64))
 size = struct(width=u16, height=u16)
-threshold = struct(raw=u32, scale=struct(fraction_bits=u8, box_size=u8))
+scale = struct(
+    fraction_bits=u8, box_size=u8, ground=optional(u8), roughness=optional(u8)
+)
+threshold = struct(raw=u32, scale=scale)
 region = struct(left=u16, top=u16, right=u16, bottom=u16, area=u32, peak=u32)
 
 model = struct(digest=digest, version=u64, input=size, threshold=threshold, name=text(64))

@@ -13,6 +13,7 @@ use residua_shared::{
         reconstruction::reconstruct,
         regions::{max_regions, regions},
         residual::residual,
+        roughness::{deviations, weigh},
         verdict::verdict,
     },
     rule::DecisionRule,
@@ -63,11 +64,14 @@ pub fn answers(case: &Case) -> Result<Vec<Answer>, String> {
 
 /// The anomaly map by the reference.
 pub fn anomaly_map(rule: DecisionRule, size: Size, image: &[u8], values: &[i32]) -> Vec<u32> {
-    let (mut differences, mut sums) = (vec![0; size.area()], vec![0; size.area()]);
+    let area = size.area();
+    let (mut differences, mut deviant, mut sums) = (vec![0; area], vec![0; area], vec![0; area]);
     let frame = Frame::new(size, image).expect("images have the case's size");
     let scale = rule.scale();
-    residual(frame, scale.fraction_bits(), values, &mut differences)
+    residual(frame, scale, values, &mut differences)
         .and_then(|()| map(size, &differences, rule.comparison(), scale, &mut sums))
+        .and_then(|()| deviations(size, values, scale, &mut deviant))
+        .and_then(|()| weigh(size, &deviant, scale, &mut sums))
         .expect("buffers of the image's size");
     sums
 }

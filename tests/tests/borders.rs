@@ -3,6 +3,8 @@
 //! tables that are just large enough and one entry too small, residuals and reconstructions at
 //! their limits.
 
+use std::num::NonZeroU8;
+
 use residua_edge::regions::{max_regions, max_runs};
 use residua_runner::case::Engine;
 use residua_shared::{
@@ -192,15 +194,19 @@ fn extreme_values() {
         for grey in [0, 255] {
             let images = vec![vec![grey; input.area()]; levels.len()];
             let values = levels.map(|level| vec![level; input.area()]);
-            for side in [1, 31] {
+            for (side, ground, roughness) in [(1, 0, 0), (31, 0, 0), (1, 1, 1), (31, 255, 64)] {
                 let scale = MapScale::new(bits, side).unwrap();
+                let scale = scale.on(NonZeroU8::new(ground));
+                let scale = scale.weighed_by(NonZeroU8::new(roughness)).unwrap();
                 for comparison in COMPARISONS {
                     let rule = DecisionRule::new(comparison, scale, 1, 30, u32::MAX / 4);
                     let case = Case {
                         rule: rule.unwrap(),
                         ..case(input, &images, &values)
                     };
-                    let name = format!("grey {grey}, {bits} bits, box {side}, {comparison:?}");
+                    let name = format!(
+                        "grey {grey}, {bits} bits, box {side}, ground {ground}, roughness {roughness}, {comparison:?}"
+                    );
                     cases.push((name, case));
                 }
             }

@@ -1,7 +1,7 @@
 //! The native engine by rows: images of every height, strips without end, and the verdicts on
 //! their windows, each against the scalar reference on whole images.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 
 use proptest::prelude::*;
 use residua_edge::{
@@ -11,7 +11,7 @@ use residua_edge::{
 use residua_shared::{
     frame::{Frame, Size},
     onnx,
-    reference::{map, mask, reconstruction::reconstruct, regions, residual, verdict},
+    reference::{map, mask, reconstruction::reconstruct, regions, residual, roughness, verdict},
     rule::{Comparison, DecisionRule, MapScale},
     verdict::{Outcome, Region, Verdict},
 };
@@ -276,11 +276,15 @@ fn expected(net: &RandomNet, rule: DecisionRule, window: usize, image: &[u8]) ->
     let width = net.input.width();
     let size = Size::new(width, image.len() / width).unwrap();
     let mut r = vec![0; size.area()];
-    let (bits, scale) = (rule.scale().fraction_bits(), rule.scale());
+    let scale = rule.scale();
     let frame = Frame::new(size, image).unwrap();
-    residual::residual(frame, bits, &judged(net, image), &mut r).unwrap();
+    let reconstruction = judged(net, image);
+    residual::residual(frame, scale, &reconstruction, &mut r).unwrap();
     let mut map = vec![0; size.area()];
     map::map(size, &r, rule.comparison(), scale, &mut map).unwrap();
+    let mut deviations = vec![0; size.area()];
+    roughness::deviations(size, &reconstruction, scale, &mut deviations).unwrap();
+    roughness::weigh(size, &deviations, scale, &mut map).unwrap();
 
     let (all, _) = suspects(width, rule, &map);
     let mut windows = Vec::new();
@@ -338,8 +342,7 @@ fn expected(net: &RandomNet, rule: DecisionRule, window: usize, image: &[u8]) ->
 }
 
 /// A rule under which some of the map's values are suspect and some regions count.
-fn rule(bits: u8, box_size: u8, pixel: f32, min_area: u32, image: f32) -> DecisionRule {
-    let scale = MapScale::new(bits, box_size).unwrap();
+fn rule(scale: MapScale, pixel: f32, min_area: u32, image: f32) -> DecisionRule {
     let raw = |grey: f32| (grey * scale.steps_per_grey() as f32) as u32;
     DecisionRule::new(
         Comparison::Absolute,
@@ -363,9 +366,12 @@ proptest! {
         pixel in 20_f32..180.0,
         min_area in 1_u32..12,
         image in 0_f32..40.0,
+        ground in prop_oneof![Just(0_u8), 60_u8..],
+        roughness in prop_oneof![Just(0_u8), 10_u8..=64],
     ) {
         let net = RandomNet::new(seed);
-        let rule = rule(net.fraction_bits, box_size, pixel, min_area, image);
+        let scale = MapScale::new(net.fraction_bits, box_size).unwrap();
+        let rule = rule(scale.on(NonZeroU8::new(ground)).weighed_by(NonZeroU8::new(roughness)).unwrap(), pixel, min_area, image);
         let strip = rows(0..height, net.input.width());
         let expected = expected(&net, rule, window as usize, &strip);
         let room = net.input.area().max(64) * 2;
@@ -379,7 +385,8 @@ fn the_cases_have_regions_across_windows() {
     let (mut crossing, mut good) = (0, 0);
     for seed in 0..40 {
         let net = RandomNet::new(seed);
-        let rule = rule(net.fraction_bits, 3, 60.0, 3, 10.0);
+        let scale = MapScale::new(net.fraction_bits, 3).unwrap();
+        let rule = rule(scale, 60.0, 3, 10.0);
         let strip = rows(0..60, net.input.width());
         for window in expected(&net, rule, 7, &strip) {
             crossing += window
@@ -403,7 +410,8 @@ fn too_many_regions_are_a_defect_that_says_so() {
         .map(RandomNet::new)
         .find(|net| net.input.width() > 20)
         .unwrap();
-    let rule = rule(net.fraction_bits, 1, 120.0, 1, 0.0);
+    let scale = MapScale::new(net.fraction_bits, 1).unwrap();
+    let rule = rule(scale, 120.0, 1, 0.0);
     let strip = rows(0..60, net.input.width());
     let ample = inspected(&net, rule, 20, 1000, &strip);
     let most = ample

@@ -79,7 +79,7 @@ fn ranking(image: &[u8], reconstruction: &[i32], fraction_bits: u8) -> f64 {
     let frame = Frame::new(size, image).unwrap();
     let scale = MapScale::new(fraction_bits, 1).unwrap();
     let (mut difference, mut values) = (vec![0; size.area()], vec![0; size.area()]);
-    residual(frame, fraction_bits, reconstruction, &mut difference).unwrap();
+    residual(frame, scale, reconstruction, &mut difference).unwrap();
     map(size, &difference, Comparison::Absolute, scale, &mut values).unwrap();
     let of = |arc: bool| {
         let wanted = |at: &usize| inside(*at) && on_arc(*at) == arc;

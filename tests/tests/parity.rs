@@ -4,7 +4,7 @@
 //! `PARITY_SEED=N cargo xtask test -p residua-tests --test parity` runs one case alone;
 //! `PARITY_CASES=N` changes their number.
 
-use std::{env, thread};
+use std::{env, num::NonZeroU8, thread};
 
 use residua_edge::{
     engine::native::kernel,
@@ -234,7 +234,7 @@ fn every_target_equals_the_reference() {
     check_on_targets(&seeds.map(subject).collect::<Vec<_>>());
 }
 
-/// A random network with a rule of its own: every comparison, box and minimum area in turn, and
+/// A random network with a rule of its own: every comparison, box, ground, roughness and minimum area in turn, and
 /// thresholds that make regions of its noisy image.
 fn subject(seed: u64) -> Subject {
     const COMPARISONS: [Comparison; 3] =
@@ -242,7 +242,11 @@ fn subject(seed: u64) -> Subject {
     let net = RandomNet::new(seed);
     let images = net.images();
     let box_size = 1 + 2 * (seed / 3 % 6) as u8;
-    let scale = MapScale::new(net.fraction_bits, box_size).unwrap();
+    let ground = NonZeroU8::new((seed / 2 % 2 * (1 + seed)) as u8);
+    let roughness = NonZeroU8::new((seed / 4 % 2 * (1 + seed % 64)) as u8);
+    let scale = MapScale::new(net.fraction_bits, box_size)
+        .and_then(|scale| scale.on(ground).weighed_by(roughness))
+        .unwrap();
     let comparison = COMPARISONS[seed as usize % 3];
     let mut case = Case {
         engine: Engine::Tract(onnx(&net)),

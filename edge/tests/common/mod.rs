@@ -6,7 +6,7 @@ use residua_edge::{
 };
 use residua_shared::{
     frame::{Frame, Size},
-    reference::{map, mask, regions, residual, verdict},
+    reference::{map, mask, regions, residual, roughness, verdict},
     rule::DecisionRule,
     verdict::{Region, Verdict},
 };
@@ -25,9 +25,12 @@ pub fn by_reference(rule: DecisionRule, frame: Frame<'_>, reconstruction: &[i32]
     let (size, scale) = (frame.size(), rule.scale());
     let area = size.area();
     let mut r = vec![0; area];
-    residual::residual(frame, scale.fraction_bits(), reconstruction, &mut r).unwrap();
+    residual::residual(frame, scale, reconstruction, &mut r).unwrap();
     let mut map = vec![0; area];
     map::map(size, &r, rule.comparison(), scale, &mut map).unwrap();
+    let mut deviations = vec![0; area];
+    roughness::deviations(size, reconstruction, scale, &mut deviations).unwrap();
+    roughness::weigh(size, &deviations, scale, &mut map).unwrap();
     let mut mask = vec![0; area];
     mask::suspects(rule, &map, &mut mask).unwrap();
     let (mut labels, mut stack) = (vec![0; area], vec![0; area]);

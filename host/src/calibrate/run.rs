@@ -71,7 +71,10 @@ pub fn calibrate_network(
     let dataset = run.dataset(Some(input))?;
     let good = data::load_all(&dataset.split(run.config().data.split_seed)?.calibration)?;
     let scale = MapScale::new(network.fraction_bits, options.box_size)
-        .with_context(|| format!("--box {}", options.box_size))?;
+        .with_context(|| format!("--box {}", options.box_size))?
+        .on(options.ground)
+        .weighed_by(options.roughness)
+        .context("--roughness")?;
     let onnx = export::onnx(network, input.padded_to(network.side_multiple())?)?;
     let maps = maps(&onnx, network, &good, input, scale, options)?;
     let Calibrating {
@@ -110,6 +113,8 @@ impl Calibrated {
         Options {
             false_alarm_rate: calibration.false_alarm_rate,
             comparison: rule.comparison(),
+            ground: rule.scale().ground(),
+            roughness: rule.scale().roughness(),
             box_size: rule.scale().box_size() as u8,
             min_area: rule.min_area(),
             pixel_rate: calibration.pixel_rate,

@@ -17,6 +17,21 @@ impl Calibrated {
             Comparison::Dark => "is darker than",
             Comparison::Bright => "is brighter than",
         };
+        let contrast = rule.scale().ground().map_or_else(String::new, |ground| {
+            format!("; on brightness B a difference counts {ground} / (B + {ground})")
+        });
+        let masked = rule
+            .scale()
+            .roughness()
+            .map_or_else(String::new, |roughness| {
+                format!("; in a place of roughness M it counts {roughness} / (M + {roughness})")
+            });
+        let interval = calibration
+            .threshold_interval
+            .map_or_else(String::new, |(low, high)| {
+                let level = |raw| grey(GreyThreshold::new(raw, rule.scale()).grey);
+                format!(" (95 % of like samples: {} to {})", level(low), level(high))
+            });
         let how = match &*calibration.method {
             "empirical quantile" => "counted",
             "generalized pareto" => {
@@ -26,7 +41,8 @@ impl Calibrated {
         };
         format!(
             "A part is a defect where it {difference} its reconstruction by more than {decide} grey \
-             levels (of 255, mean over {side}x{side} pixels),\n\
+             levels{interval},\n\
+             of 255, mean over {side}x{side} pixels{contrast}{masked},\n\
              in a region of at least {} pixels; the region is drawn as far as the difference \
              exceeds {outline}.\n\
              Set from {} good images that training did not see, so that about {} in 1000 good parts \

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{num::NonZeroU8, path::PathBuf};
 
 use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -23,6 +23,16 @@ pub struct Args {
     /// What counts as a defect: what is darker than its reconstruction, brighter, or both.
     #[arg(long, default_value = "absolute", value_parser = comparison())]
     comparison: Comparison,
+    /// Measure the difference as a contrast: as a share of the reconstruction's brightness plus this
+    /// many grey levels, 1 to 255 (32 suits most). A mark then weighs the same in good light and in
+    /// bad.
+    #[arg(long, value_name = "GREY")]
+    contrast: Option<NonZeroU8>,
+    /// Count a difference less where the reconstruction is rough: by half where its grey levels
+    /// deviate by this many from those beside them, 1 to 64 (8 suits rails). Where good parts are
+    /// structured their reconstruction errs more.
+    #[arg(long, value_name = "GREY")]
+    roughness: Option<NonZeroU8>,
     /// Side of the box over which differences are averaged, in pixels, odd: about the width of the
     /// smallest defect.
     #[arg(long = "box", value_name = "PIXELS", default_value_t = Options::default().box_size)]
@@ -52,6 +62,8 @@ impl Args {
         let options = Options {
             false_alarm_rate: self.false_alarms,
             comparison: self.comparison,
+            ground: self.contrast,
+            roughness: self.roughness,
             box_size: self.box_size,
             min_area: self.min_area,
             pixel_rate: self.pixel_rate,

@@ -13,6 +13,10 @@ pub(super) fn section(report: &Report) -> Markup {
         format!("{} grey levels ({} map steps)", grey(t.grey), t.raw)
     };
     let box_size = rule.scale().box_size();
+    let ground = rule.scale().ground();
+    let contrast = ground.map(|ground| format!(" as a contrast on a ground of {ground}"));
+    let roughness = rule.scale().roughness();
+    let weighed = roughness.map(|roughness| format!(", weighed by a roughness of {roughness}"));
     let rows: [(&str, String); 15] = [
         ("Model", format!("{} at {}", manifest.name, report.model)),
         ("Network", format!("preset {}", manifest.preset)),
@@ -25,8 +29,10 @@ pub(super) fn section(report: &Report) -> Markup {
         (
             "Anomaly map",
             format!(
-                "{} residual, {box_size}x{box_size} box, {} fraction bits",
+                "{} residual{}, {box_size}x{box_size} box{}, {} fraction bits",
                 format!("{:?}", rule.comparison()).to_lowercase(),
+                contrast.unwrap_or_default(),
+                weighed.unwrap_or_default(),
                 rule.scale().fraction_bits()
             ),
         ),

@@ -6,4 +6,5 @@ pub mod mask;
 pub mod reconstruction;
 pub mod regions;
 pub mod residual;
+pub mod roughness;
 pub mod verdict;

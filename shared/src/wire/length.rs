@@ -13,7 +13,7 @@ pub const DIGEST: usize = 32;
 /// A [`crate::frame::Size`]: [`crate::frame::MAX_SIDE`] takes two bytes.
 pub const SIZE: usize = 2 * 2;
 /// A [`crate::rule::Threshold`].
-pub const THRESHOLD: usize = U32 + 2 * BYTE;
+pub const THRESHOLD: usize = U32 + 2 * BYTE + 2 * (BYTE + BYTE);
 
 /// At most `items` things of at most `each` bytes, after their number.
 pub const fn list(items: usize, each: usize) -> usize {

@@ -1,6 +1,8 @@
 //! Frames byte by byte in both directions. The literal frames were computed apart from this code
 //! (COBS and varints by their definitions, the checksum by zlib's crc32).
 
+use std::num::NonZeroU8;
+
 use residua_shared::{
     frame::Size,
     manifest::Digest,
@@ -68,9 +70,9 @@ fn hello() {
     };
     check(
         Message::Hello(hello),
-        "03 02 44 45 02 01 14 ac 02 06 6c 69 6e 65 20 31 85 01 80 80 01 01 d1 d1 d1 d1 d1 d1 d1 d1 \
+        "03 02 44 3c 02 01 14 ac 02 06 6c 69 6e 65 20 31 85 01 80 80 01 01 d1 d1 d1 d1 d1 d1 d1 d1 \
          d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 d1 07 80 04 ac 02 80 \
-         01 08 05 04 72 61 69 6c 1a 3d 33 1c 00",
+         01 08 05 01 0a 04 72 61 69 6c b2 76 10 35 00",
     );
     let without_model = Hello {
         protocol: 2,
@@ -118,8 +120,8 @@ fn report() {
     };
     check(
         Message::Report(report),
-        "13 02 44 01 07 7f 01 ff 7f 01 ac 02 01 01 80 01 08 05 01 10 7f 80 01 ff 3f 01 ff ff ff ff \
-         0f d2 86 52 49 00",
+        "12 02 44 01 07 7f 01 ff 7f 01 ac 02 01 01 80 01 08 05 01 02 01 10 7f 80 01 ff 3f 01 ff ff \
+         ff ff 0f 10 d0 fc 9d 00",
     );
 }
 
@@ -230,6 +232,11 @@ fn answers() {
 #[test]
 fn commands() {
     let request = |id, command| Request { id, command };
+    let scale = MapScale::new(4, 1).unwrap().on(NonZeroU8::new(255));
+    let weighed = Threshold {
+        raw: 16383,
+        scale: scale.weighed_by(NonZeroU8::new(64)).unwrap(),
+    };
     check(request(0, Command::Ping), "03 02 48 01 05 ef cb c4 f5 00");
     check(
         request(127, Command::Identify),
@@ -240,8 +247,8 @@ fn commands() {
         "0a 02 48 80 01 02 42 9f 62 f4 00",
     );
     check(
-        request(1, Command::SetThreshold(threshold(16383, 4, 1))),
-        "0d 02 48 01 03 ff 7f 04 01 71 96 dc 4e 00",
+        request(1, Command::SetThreshold(weighed)),
+        "11 02 48 01 03 ff 7f 04 01 01 ff 01 40 7a 19 53 de 00",
     );
     check(
         request(1, Command::Capture),

@@ -117,9 +117,11 @@ fn values_that_no_type_allows_are_refused() {
         let plain = [&[2, b'H', 0], body].concat();
         assert_eq!(decode::<Request>(&sealed(&plain)), Err(WireError::Message));
     };
-    // Thresholds with 3 fraction bits, and of a box of 2.
-    refused(&[3, 1, 3, 1]);
-    refused(&[3, 1, 4, 2]);
+    // Thresholds with 3 fraction bits, of a box of 2, on ground 0, of roughness 65.
+    refused(&[3, 1, 3, 1, 0, 0]);
+    refused(&[3, 1, 4, 2, 0, 0]);
+    refused(&[3, 1, 4, 1, 1, 0, 0]);
+    refused(&[3, 1, 4, 1, 0, 1, 65]);
     // A chunk of 513 bytes, and one of 3 that has 2.
     refused(&[&[6, 0, 0x81, 0x04][..], &[1; 513]].concat());
     refused(&[6, 0, 3, 1, 1]);

@@ -1,10 +1,12 @@
 //! Messages of every kind, their integers on both sides of the borders where an encoding grows.
 
+use std::num::NonZeroU8;
+
 use heapless::{String, Vec};
 use residua_shared::{
     frame::Size,
     manifest::Digest,
-    rule::{MapScale, Threshold},
+    rule::{MAX_ROUGHNESS, MapScale, Threshold},
     verdict::{Outcome, Region, Verdict},
     wire::{
         Answer, CHUNK, Capabilities, Command, Dropped, Fault, FaultKind, Hello, Histogram,
@@ -58,7 +60,11 @@ fn time(n: u64) -> Time {
 fn threshold(n: u64) -> Threshold {
     Threshold {
         raw: word(n),
-        scale: MapScale::new(12, 31).unwrap(),
+        scale: MapScale::new(12, 31)
+            .unwrap()
+            .on(NonZeroU8::new(word(n) as u8))
+            .weighed_by(NonZeroU8::new(n.min(MAX_ROUGHNESS.into()) as u8))
+            .unwrap(),
     }
 }
 

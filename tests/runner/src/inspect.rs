@@ -10,14 +10,13 @@ use residua_edge::{
         reference::Reference,
     },
     inspector::{Buffers, Inspection, Inspector},
-    map::BoxFilter,
+    map::AnomalyMap,
     regions::{RegionEntry, RunEntry},
 };
 use residua_shared::{
     buffer::BufferError,
     frame::{Frame, MAX_SIDE, Size},
     onnx,
-    rule::MAX_BOX,
     verdict::Region,
     wire::{MAX_FRAME, Message, Report, Time, encode},
 };
@@ -31,8 +30,9 @@ pub const MAX_CASE: usize = 3 << 20;
 pub const MAX_AREA: usize = 512 * 512;
 /// Pixels in the widest row.
 pub const MAX_WIDTH: usize = MAX_SIDE as usize;
-/// Elements of the box filter for the widest row and the largest box.
-pub const MAX_FILTER: usize = BoxFilter::len_for(MAX_WIDTH, MAX_BOX as usize);
+/// Elements of the anomaly map for the widest row and the largest box, or for 3276 pixels weighed by
+/// roughness.
+pub const MAX_FILTER: usize = AnomalyMap::len_for_largest_box(MAX_WIDTH);
 /// Bytes for the native engine's weights, ample for the paper's network.
 pub const MAX_WEIGHTS: usize = 9 << 18;
 /// Bytes for the scalar reference's activations, or for the native engine's lines.
