@@ -12,6 +12,9 @@
 //! [`inspector::Inspector`] walks it for whole frames, [`strip::Strip`] row by row for strips
 //! without end. Every step yields, bit for bit, what the
 //! scalar reference in [`residua_shared::reference`] does.
+//!
+//! What stands around it on a line: [`gate`] throws parts off, [`link`] talks to the host,
+//! [`update`] takes new models.
 #![no_std]
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
@@ -20,10 +23,13 @@
 extern crate std;
 
 pub mod engine;
+pub mod gate;
 pub mod inspector;
+pub mod link;
 pub mod map;
 pub mod mask;
 pub mod regions;
 pub mod residual;
 pub mod strip;
+pub mod update;
 pub mod verdict;
