@@ -72,7 +72,7 @@ impl Packed {
     }
 
     fn block_len(&self, stage: &Stage) -> usize {
-        self.format.head() + self.taps(stage) * self.format.lanes
+        self.format.head() + self.taps(stage) * self.format.lanes * self.format.weight()
     }
 
     /// Bytes that one step along the row reads.
@@ -122,22 +122,24 @@ impl Packed {
         moved: usize,
         block: &mut [u8],
     ) {
-        let (kernel, Format { lanes, depth, .. }) = (stage.kernel, self.format);
-        let mut groups = block.chunks_exact_mut(lanes * depth);
+        let (kernel, format) = (stage.kernel, self.format);
+        let mut rest = block;
         let mut before = 0;
         for &channels in &stage.source_channels {
+            let stretch = self.stretch(stage, channels);
             for v in 0..kernel {
-                let groups = groups.by_ref().take(self.stretch(stage, channels) / depth);
-                let places = groups.flat_map(|group| &mut group[lane * depth..][..depth]);
-                for (index, place) in places.enumerate() {
+                let these;
+                (these, rest) = rest.split_at_mut(stretch * format.lanes * format.weight());
+                for index in 0..stretch {
                     let column = (index / channels).checked_sub(moved);
                     let c = before + index % channels;
-                    *place = match (weights, column) {
+                    let weight = match (weights, column) {
                         (Some(weights), Some(h)) if h < kernel => {
                             weights[(c * kernel + v) * kernel + h]
                         }
                         _ => 0,
                     };
+                    format.put(these, lane, index, weight as i8);
                 }
             }
             before += channels;
