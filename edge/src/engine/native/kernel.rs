@@ -66,16 +66,15 @@ impl Format {
         if self.paired { 2 } else { 1 }
     }
 
-    /// Writes a lane's weight for one byte of a stretch among the weights of this stretch.
-    pub(super) fn put(self, weights: &mut [u8], lane: usize, byte: usize, weight: i8) {
+    /// Where, among the weights of a stretch, a lane's weight for one of its bytes lies.
+    pub(super) fn place(self, lane: usize, byte: usize) -> usize {
         let (group, place) = (byte / self.depth, byte % self.depth);
-        let lane = (group * self.lanes + lane) * self.depth;
-        if self.paired {
-            let at = 2 * (lane + [0, 2, 1, 3][place]);
-            weights[at..at + 2].copy_from_slice(&i16::from(weight).to_le_bytes());
+        let place = if self.paired {
+            [0, 2, 1, 3][place]
         } else {
-            weights[lane + place] = weight as u8;
-        }
+            place
+        };
+        ((group * self.lanes + lane) * self.depth + place) * self.weight()
     }
 
     /// Bytes of a block's head: i32 biases, then shifts as i32, one each a lane.
@@ -83,6 +82,12 @@ impl Format {
         self.lanes * 8
     }
 }
+
+/// What `cortex_m::Dsp` takes, known everywhere so that a workstation can pack for it.
+pub const DSP: &[Format] = &[Format::paired(8)];
+
+/// What `cortex_m::Helium` takes, known everywhere so that a workstation can pack for it.
+pub const HELIUM: &[Format] = &[Format::new(4, 16, 128)];
 
 /// The largest [`Format::depth`]: lines have so many bytes more than their pixels.
 pub const MAX_DEPTH: usize = 16;

@@ -3,7 +3,7 @@
 use core::arch::naked_asm;
 
 use super::{
-    super::{Format, Kernel, Row, scalar},
+    super::{DSP, Format, Kernel, Row, scalar},
     ID_ISAR3, Taps, feature,
 };
 
@@ -12,7 +12,7 @@ use super::{
 pub struct Dsp(());
 
 const LANES: usize = 8;
-const FORMAT: Format = Format::paired(LANES);
+const FORMAT: Format = DSP[0];
 
 impl Dsp {
     /// The kernel, where this processor can run it. It is asked through registers that are there
@@ -28,7 +28,7 @@ impl Kernel for Dsp {
     }
 
     fn formats(&self) -> &'static [Format] {
-        &[FORMAT]
+        DSP
     }
 
     fn activations(&self, row: &Row<'_>, output: &mut [u8]) {

@@ -4,7 +4,7 @@
 use core::arch::naked_asm;
 
 use super::{
-    super::{Format, Kernel, Row, scalar, spans},
+    super::{Format, HELIUM, Kernel, Row, scalar, spans},
     MVFR1, Taps, feature,
 };
 
@@ -14,7 +14,7 @@ pub struct Helium(());
 
 const LANES: usize = 4;
 const DEPTH: usize = 16;
-const FORMAT: Format = Format::new(LANES, DEPTH, 128);
+const FORMAT: Format = HELIUM[0];
 const PIXELS: usize = 2;
 
 impl Helium {
@@ -32,7 +32,7 @@ impl Kernel for Helium {
     }
 
     fn formats(&self) -> &'static [Format] {
-        &[FORMAT]
+        HELIUM
     }
 
     fn activations(&self, row: &Row<'_>, output: &mut [u8]) {
