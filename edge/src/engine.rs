@@ -77,6 +77,8 @@ pub enum EngineError {
     Net(NetError),
     /// The native engine cannot stream the network.
     Plan(PlanError),
+    /// Packed weights are not those of this network for this kernel.
+    Weights,
     /// The runtime behind the engine failed; its message, on one line.
     #[cfg(feature = "std")]
     Runtime(std::string::String),
@@ -98,6 +100,9 @@ impl fmt::Display for EngineError {
             Self::Onnx(error) => error.fmt(f),
             Self::Net(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
+            Self::Weights => f.write_str(
+                "the packed weights are not this model's for this kernel; pack them again",
+            ),
             #[cfg(feature = "std")]
             Self::Runtime(message) => write!(f, "runtime: {message}; export the model again"),
         }

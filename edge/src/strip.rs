@@ -117,8 +117,8 @@ pub struct Window<'s> {
 
 /// An inspector of strips; see the module.
 #[derive(Debug)]
-pub struct Strip<'a, B> {
-    engine: Native<B>,
+pub struct Strip<'a, B, W = B> {
+    engine: Native<B, W>,
     rule: DecisionRule,
     width: usize,
     image: &'a mut [u8],
@@ -135,13 +135,13 @@ pub struct Strip<'a, B> {
     ending: bool,
 }
 
-impl<'a, B: AsRef<[u8]> + AsMut<[u8]>> Strip<'a, B> {
+impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Strip<'a, B, W> {
     /// An inspector that gives a verdict for every `window` rows.
     ///
     /// Errors where a buffer is shorter than [`StripBuffers::len_for`] asks, or the engine's
     /// reconstruction has another scale than the rule.
     pub fn new(
-        engine: Native<B>,
+        engine: Native<B, W>,
         rule: DecisionRule,
         window: NonZeroU32,
         buffers: StripBuffers<'a>,

@@ -6,6 +6,9 @@ use residua_edge::engine::native::kernel::{self, Format, Kernel, Row, Stretch, s
 
 /// The plain code for a format.
 fn twin(row: &Row<'_>, output: &mut [u8]) {
+    if row.format == Format::paired(8) {
+        return scalar::paired::<8>(row, output);
+    }
     match (row.format.lanes, row.format.depth) {
         (4, 1) => scalar::activations::<4, 1>(row, output),
         (4, 16) => scalar::activations::<4, 16>(row, output),

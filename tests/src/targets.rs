@@ -51,13 +51,14 @@ const fn machine(
     name: &'static str,
     variable: &'static str,
     qemu: &'static [&'static str],
+    kernels: u8,
 ) -> Target {
     Target {
         name,
         variable,
         qemu,
         bare: true,
-        kernels: 1,
+        kernels,
     }
 }
 
@@ -84,6 +85,7 @@ pub const CORTEX_M7: Target = machine(
     "thumbv7em-none-eabihf",
     "RESIDUA_RUNNER_CORTEX_M7",
     &["qemu-system-arm", "-M", "mps2-an500"],
+    2,
 );
 
 /// A Cortex-M55.
@@ -91,6 +93,7 @@ pub const CORTEX_M55: Target = machine(
     "thumbv8m.main-none-eabihf",
     "RESIDUA_RUNNER_CORTEX_M55",
     &["qemu-system-arm", "-M", "mps3-an547"],
+    3,
 );
 
 /// All of them.

@@ -34,15 +34,16 @@ pub use plan::{LayerPlan, Plan};
 const ENDLESS: i64 = i64::MAX;
 
 /// The engine; see the module. `B` is what its memory lies in: `&mut [u8]`, an array, or a vector
-/// where there is a heap.
+/// where there is a heap. `W` is what its weights lie in, where they were packed beforehand: a
+/// `&[u8]` may stay in flash.
 #[derive(Debug)]
-pub struct Native<B> {
+pub struct Native<B, W = B> {
     plan: Plan,
     input: Size,
     fraction_bits: u8,
     kernel: &'static dyn Kernel,
     packing: Vec<Packed, MAX_LAYERS>,
-    weights: Aligned<B>,
+    weights: Aligned<W>,
     arena: Aligned<B>,
     /// Image rows taken, and after the last one those of padding and of zeros.
     pushed: i64,
@@ -69,14 +70,54 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Native<B> {
     ) -> Result<Self, EngineError> {
         check_graph(input, net.graph())?;
         let plan = Plan::new(net)?;
-        let packing = plan.packing(kernel);
         let mut weights = Aligned::new("weights", weights, plan.weights_len(kernel))?;
+        plan.pack(net, kernel.formats(), weights.bytes_mut())?;
+        Self::with(net, plan, input, kernel, weights, arena)
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Native<B, W> {
+    /// The same with weights that [`Plan::pack`] has packed beforehand for this kernel, from the
+    /// first byte on, which should lie at a multiple of 64 for the kernel's speed.
+    ///
+    /// They are compared with what would be packed now, byte by byte and in no memory: errors with
+    /// [`EngineError::Weights`] where they differ.
+    pub fn packed(
+        net: &Net<'_>,
+        input: Size,
+        kernel: &'static dyn Kernel,
+        weights: W,
+        arena: B,
+    ) -> Result<Self, EngineError> {
+        check_graph(input, net.graph())?;
+        let plan = Plan::new(net)?;
+        let (given, formats) = (weights.as_ref(), kernel.formats());
+        BufferError::at_least("weights", given.len(), plan.packed_len(formats))?;
+        let mut same = true;
+        plan.each_part(net, formats, |at, part| {
+            same &= given[at..].starts_with(part)
+        });
+        if !same {
+            return Err(EngineError::Weights);
+        }
+        let weights = Aligned {
+            buffer: weights,
+            skipped: 0,
+        };
+        Self::with(net, plan, input, kernel, weights, arena)
+    }
+
+    fn with(
+        net: &Net<'_>,
+        plan: Plan,
+        input: Size,
+        kernel: &'static dyn Kernel,
+        weights: Aligned<W>,
+        arena: B,
+    ) -> Result<Self, EngineError> {
+        let packing = plan.packing(kernel.formats());
         let mut arena = Aligned::new("arena", arena, plan.arena_len())?;
         arena.bytes_mut().fill(0);
-        for ((layer, stage), packed) in net.layers().iter().zip(&plan.stages).zip(&packing) {
-            let weights = &mut weights.bytes_mut()[packed.start..packed.end()];
-            packed.pack(layer, stage, weights);
-        }
         let mut native = Self {
             plan,
             input,
@@ -241,7 +282,7 @@ struct Aligned<B> {
     skipped: usize,
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> Aligned<B> {
+impl<B: AsRef<[u8]>> Aligned<B> {
     /// `needed` counts the bytes that may be skipped.
     fn new(name: &'static str, buffer: B, needed: usize) -> Result<Self, BufferError> {
         let bytes = buffer.as_ref();
@@ -254,12 +295,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Aligned<B> {
         &self.buffer.as_ref()[self.skipped..]
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    fn bytes_mut(&mut self) -> &mut [u8]
+    where
+        B: AsMut<[u8]>,
+    {
         &mut self.buffer.as_mut()[self.skipped..]
     }
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> Engine for Native<B> {
+impl<B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Engine for Native<B, W> {
     fn input(&self) -> Size {
         self.input
     }

@@ -24,6 +24,16 @@ pub struct StripRegion {
 }
 
 impl StripRegion {
+    /// An initial value for tables in statics.
+    pub const EMPTY: Self = Self {
+        left: 0,
+        top: 0,
+        right: 0,
+        bottom: 0,
+        area: 0,
+        peak: 0,
+    };
+
     fn new(row: u64, run: Run) -> Self {
         Self {
             left: run.start,
@@ -63,12 +73,29 @@ pub struct OpenRun {
     region: u32,
 }
 
+impl OpenRun {
+    /// An initial value for tables in statics.
+    pub const EMPTY: Self = Self {
+        start: 0,
+        end: 0,
+        region: 0,
+    };
+}
+
 /// A region that may go on. Its initial value does not matter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenRegion {
     /// The entry it was joined to, its own index while it was not; never above it.
     parent: u32,
     region: StripRegion,
+}
+
+impl OpenRegion {
+    /// An initial value for tables in statics.
+    pub const EMPTY: Self = Self {
+        parent: 0,
+        region: StripRegion::EMPTY,
+    };
 }
 
 /// Elements of [`OpenRun`]s for rows of `width` pixels: those of two rows.

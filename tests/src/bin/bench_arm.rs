@@ -28,8 +28,8 @@ const PRESETS: [(&str, Preset); 3] = [
 /// Targets with the processors that QEMU is told to be, and the number of the native engine's best
 /// kernel there.
 const PROCESSORS: [(&Target, &str, u8); 5] = [
-    (&CORTEX_M7, "cortex-m7", 0),
-    (&CORTEX_M55, "cortex-m55", 0),
+    (&CORTEX_M7, "cortex-m7", 1),
+    (&CORTEX_M55, "cortex-m55", 2),
     (&AARCH64, "cortex-a72", 1),
     (&AARCH64, "cortex-a76", 2),
     (&ARMV7, "cortex-a7", 0),

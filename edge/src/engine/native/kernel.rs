@@ -10,6 +10,8 @@
 pub mod avx2;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod avx512;
+#[cfg(cortex_m)]
+pub mod cortex_m;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 pub mod scalar;
@@ -32,6 +34,9 @@ pub struct Format {
     pub depth: usize,
     /// What is taken from every activation: 0 or 128.
     pub centre: u8,
+    /// Whether weights are i16, each four of a lane in the order 0, 2, 1, 3: as pairs for the even
+    /// and the odd ones of four bytes.
+    pub paired: bool,
 }
 
 impl Format {
@@ -44,7 +49,32 @@ impl Format {
             lanes,
             depth,
             centre,
+            paired: false,
         }
+    }
+
+    /// A format of pairs; the depth is 4.
+    pub const fn paired(lanes: usize) -> Self {
+        Self {
+            paired: true,
+            ..Self::new(lanes, 4, 0)
+        }
+    }
+
+    /// Bytes of a weight.
+    pub const fn weight(self) -> usize {
+        if self.paired { 2 } else { 1 }
+    }
+
+    /// Where, among the weights of a stretch, a lane's weight for one of its bytes lies.
+    pub(super) fn place(self, lane: usize, byte: usize) -> usize {
+        let (group, place) = (byte / self.depth, byte % self.depth);
+        let place = if self.paired {
+            [0, 2, 1, 3][place]
+        } else {
+            place
+        };
+        ((group * self.lanes + lane) * self.depth + place) * self.weight()
     }
 
     /// Bytes of a block's head: i32 biases, then shifts as i32, one each a lane.
@@ -52,6 +82,12 @@ impl Format {
         self.lanes * 8
     }
 }
+
+/// What `cortex_m::Dsp` takes, known everywhere so that a workstation can pack for it.
+pub const DSP: &[Format] = &[Format::paired(8)];
+
+/// What `cortex_m::Helium` takes, known everywhere so that a workstation can pack for it.
+pub const HELIUM: &[Format] = &[Format::new(4, 16, 128)];
 
 /// The largest [`Format::depth`]: lines have so many bytes more than their pixels.
 pub const MAX_DEPTH: usize = 16;
@@ -116,7 +152,7 @@ impl<'a> Row<'a> {
     pub fn blocks(&self) -> impl ExactSizeIterator<Item = Block<'a>> + 'a {
         let (format, channels, line_step) = (self.format, self.channels, self.line_step);
         let (head, a_line) = (format.head(), self.blocks_a_line());
-        let size = head + self.taps() * format.lanes;
+        let size = head + self.taps() * format.lanes * format.weight();
         let blocks = self.weights.chunks_exact(size).take(self.lines * a_line);
         blocks.enumerate().map(move |(index, block)| {
             let (head, weights) = block.split_at(head);
@@ -151,7 +187,8 @@ impl<'a> Row<'a> {
             assert!(length.is_multiple_of(depth));
             assert!(within(end(self.width - 1, step, Some(length)), bytes.len()));
         }
-        let block = end(self.taps(), lanes, Some(self.format.head()));
+        let group = lanes * self.format.weight();
+        let block = end(self.taps(), group, Some(self.format.head()));
         let blocks = self.lines.checked_mul(self.blocks_a_line());
         let weights = block.zip(blocks).and_then(|(a, b)| a.checked_mul(b));
         assert!(within(weights, self.weights.len()));
@@ -162,7 +199,11 @@ impl<'a> Row<'a> {
 
 /// Tiles of the first of these sizes that is not wider than the row (the last size is 1), each with
 /// its first pixel; the last tile may cover pixels of the one before again.
-#[cfg(any(all(feature = "std", target_arch = "x86_64"), target_arch = "aarch64"))]
+#[cfg(any(
+    all(feature = "std", target_arch = "x86_64"),
+    target_arch = "aarch64",
+    cortex_m
+))]
 fn spans<const SIZES: usize>(
     sizes: [usize; SIZES],
     width: usize,
@@ -214,6 +255,10 @@ pub fn all() -> Vec<&'static dyn Kernel, 4> {
     kernels.extend(avx2::Avx2::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     kernels.extend(avx512::Avx512::detect().map(|kernel| kernel as &dyn Kernel));
+    #[cfg(cortex_m)]
+    kernels.extend(cortex_m::Dsp::detect().map(|kernel| kernel as &dyn Kernel));
+    #[cfg(cortex_m)]
+    kernels.extend(cortex_m::Helium::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(target_arch = "aarch64")]
     kernels.extend([&neon::Neon as &dyn Kernel]);
     #[cfg(all(feature = "std", target_arch = "aarch64"))]

@@ -2,11 +2,7 @@
 
 use residua_shared::net::Layer;
 
-use super::{
-    kernel::{Format, Kernel},
-    line::ALIGNMENT,
-    plan::Stage,
-};
+use super::{kernel::Format, line::ALIGNMENT, plan::Stage};
 
 /// Where the packed weights of a layer lie, and how.
 ///
@@ -21,8 +17,8 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// A layer's weights for `kernel`, behind others that end at `end`.
-    pub fn new(stage: &Stage, kernel: &dyn Kernel, end: usize) -> Self {
+    /// A layer's weights in the best of these formats, behind others that end at `end`.
+    pub fn new(stage: &Stage, formats: &[Format], end: usize) -> Self {
         let start = end.next_multiple_of(ALIGNMENT);
         let choice = |format, pixels| Self {
             format,
@@ -34,7 +30,7 @@ impl Packed {
             let whole = stage.width.is_multiple_of(*pixels);
             *pixels == 1 || (stage.lines() == 1 && whole)
         };
-        let choices = kernel.formats().iter().flat_map(|&format| {
+        let choices = formats.iter().flat_map(|&format| {
             let pixels = [1, 2, 4].into_iter().filter(together);
             pixels.map(move |pixels| choice(format, pixels))
         });
@@ -72,7 +68,7 @@ impl Packed {
     }
 
     fn block_len(&self, stage: &Stage) -> usize {
-        self.format.head() + self.taps(stage) * self.format.lanes
+        self.format.head() + self.taps(stage) * self.format.lanes * self.format.weight()
     }
 
     /// Bytes that one step along the row reads.
@@ -82,26 +78,29 @@ impl Packed {
         lengths.sum::<usize>() * stage.kernel
     }
 
-    /// Writes a layer's weights, biases and shifts into `packed`, [`Self::len`] bytes.
-    pub fn pack(&self, layer: &Layer<'_>, stage: &Stage, packed: &mut [u8]) {
+    /// Gives each part of a layer's packed weights, biases and shifts to `put`, with where among
+    /// [`Self::len`] bytes it lies: to be written there, or compared.
+    pub fn pack(&self, layer: &Layer<'_>, stage: &Stage, put: &mut impl FnMut(usize, &[u8])) {
         let lanes = self.format.lanes;
         let channels = self.line_channels(stage);
         let a_line = channels.div_ceil(lanes);
-        for (index, block) in packed.chunks_exact_mut(self.block_len(stage)).enumerate() {
+        for index in 0..self.blocks(stage) {
             let (line, first) = (index / a_line, index % a_line * lanes);
-            let (head, weights) = block.split_at_mut(self.format.head());
-            let (biases, shifts) = head.split_at_mut(lanes * 4);
+            let block = index * self.block_len(stage);
             for lane in 0..lanes {
                 let place = first + lane;
                 let channel = (place < channels)
                     .then(|| stage.convolution_channel(line, place % stage.line_channels()));
                 let bias = channel.map_or(0, |channel| self.bias(layer, channel));
                 let shift = channel.map_or(0, |channel| layer.shift(channel) as i32);
-                biases[lane * 4..][..4].copy_from_slice(&bias.to_le_bytes());
-                shifts[lane * 4..][..4].copy_from_slice(&shift.to_le_bytes());
+                put(block + lane * 4, &bias.to_le_bytes());
+                put(block + (lanes + lane) * 4, &shift.to_le_bytes());
                 let moved = place / stage.line_channels() * stage.stride;
                 let weights_of = channel.map(|channel| layer.weights_of(channel));
-                self.pack_lane(stage, lane, weights_of, moved, weights);
+                let weights = block + self.format.head();
+                self.pack_lane(stage, lane, weights_of, moved, &mut |at, weight| {
+                    put(weights + at, weight);
+                });
             }
         }
     }
@@ -112,33 +111,37 @@ impl Packed {
         layer.bias(channel) + i32::from(self.format.centre) * sum
     }
 
-    /// Writes one output channel's weights, `moved` columns to the right among zeros (or zeros
-    /// where there is no channel), into its lane of a block.
+    /// Gives one output channel's weights, `moved` columns to the right among zeros (or zeros
+    /// where there is no channel), as a lane of a block.
     fn pack_lane(
         &self,
         stage: &Stage,
         lane: usize,
         weights: Option<&[u8]>,
         moved: usize,
-        block: &mut [u8],
+        put: &mut impl FnMut(usize, &[u8]),
     ) {
-        let (kernel, Format { lanes, depth, .. }) = (stage.kernel, self.format);
-        let mut groups = block.chunks_exact_mut(lanes * depth);
-        let mut before = 0;
+        let (kernel, format) = (stage.kernel, self.format);
+        let (mut start, mut before) = (0, 0);
         for &channels in &stage.source_channels {
+            let stretch = self.stretch(stage, channels);
             for v in 0..kernel {
-                let groups = groups.by_ref().take(self.stretch(stage, channels) / depth);
-                let places = groups.flat_map(|group| &mut group[lane * depth..][..depth]);
-                for (index, place) in places.enumerate() {
+                for index in 0..stretch {
                     let column = (index / channels).checked_sub(moved);
                     let c = before + index % channels;
-                    *place = match (weights, column) {
+                    let weight = match (weights, column) {
                         (Some(weights), Some(h)) if h < kernel => {
                             weights[(c * kernel + v) * kernel + h]
                         }
                         _ => 0,
                     };
+                    let weight = i16::from(weight as i8).to_le_bytes();
+                    put(
+                        start + format.place(lane, index),
+                        &weight[..format.weight()],
+                    );
                 }
+                start += stretch * format.lanes * format.weight();
             }
             before += channels;
         }

@@ -1,11 +1,14 @@
 //! Where everything lies: from a network to the arena's layout.
 
 use heapless::Vec;
-use residua_shared::net::{MAX_LAYERS, Name, Net, Source, name};
+use residua_shared::{
+    buffer::BufferError,
+    net::{MAX_LAYERS, Name, Net, Source, name},
+};
 
 use super::{
     error::{PlanError, PlanProblem},
-    kernel::Kernel,
+    kernel::{Format, Kernel},
     line::{ALIGNMENT, Line},
     pack::Packed,
     schedule::{IMAGE, MAX_LINES, Schedule},
@@ -177,14 +180,48 @@ impl Plan {
 
     /// Bytes of the weights, packed for a kernel.
     pub fn weights_len(&self, kernel: &dyn Kernel) -> usize {
-        self.packing(kernel).last().map_or(0, Packed::end) + ALIGNMENT - 1
+        self.packed_len(kernel.formats()) + ALIGNMENT - 1
+    }
+
+    /// Bytes of the weights, packed for a kernel with these formats, from an aligned address on.
+    pub fn packed_len(&self, formats: &[Format]) -> usize {
+        self.packing(formats).last().map_or(0, Packed::end)
+    }
+
+    /// Packs the weights of the network that this plan is of, for [`super::Native::packed`], into
+    /// the first [`Self::packed_len`] bytes. No kernel is needed but its formats ([`Kernel::formats`]),
+    /// so that a workstation can pack for a microcontroller.
+    pub fn pack(
+        &self,
+        net: &Net<'_>,
+        formats: &[Format],
+        weights: &mut [u8],
+    ) -> Result<(), BufferError> {
+        BufferError::at_least("weights", weights.len(), self.packed_len(formats))?;
+        self.each_part(net, formats, |at, part| {
+            weights[at..][..part.len()].copy_from_slice(part);
+        });
+        Ok(())
+    }
+
+    /// Every part of the packed weights, and where it lies.
+    pub(super) fn each_part(
+        &self,
+        net: &Net<'_>,
+        formats: &[Format],
+        mut put: impl FnMut(usize, &[u8]),
+    ) {
+        let packing = self.packing(formats);
+        for ((layer, stage), packed) in net.layers().iter().zip(&self.stages).zip(&packing) {
+            packed.pack(layer, stage, &mut |at, part| put(packed.start + at, part));
+        }
     }
 
     /// Where each layer's packed weights lie.
-    pub(super) fn packing(&self, kernel: &dyn Kernel) -> Vec<Packed, MAX_LAYERS> {
+    pub(super) fn packing(&self, formats: &[Format]) -> Vec<Packed, MAX_LAYERS> {
         let mut end = 0;
         let packed = self.stages.iter().map(|stage| {
-            let packed = Packed::new(stage, kernel, end);
+            let packed = Packed::new(stage, formats, end);
             end = packed.end();
             packed
         });

@@ -27,13 +27,35 @@ impl Kernel for Scalar {
 
 /// [`Kernel::activations`] for weights of one format.
 pub fn activations<const LANES: usize, const DEPTH: usize>(row: &Row<'_>, output: &mut [u8]) {
-    assert_eq!((row.format.lanes, row.format.depth), (LANES, DEPTH));
+    let Format {
+        lanes,
+        depth,
+        paired,
+        ..
+    } = row.format;
+    assert_eq!((lanes, depth, paired), (LANES, DEPTH, false));
+    requantized(row, output, dot::<LANES, DEPTH>);
+}
+
+/// [`Kernel::activations`] for pairs of weights.
+pub fn paired<const LANES: usize>(row: &Row<'_>, output: &mut [u8]) {
+    assert_eq!(row.format, Format::paired(LANES));
+    requantized(row, output, paired_dot::<LANES>);
+}
+
+/// Every pixel's sums by `dot`, from biases on, requantized.
+#[inline(always)]
+fn requantized<const LANES: usize>(
+    row: &Row<'_>,
+    output: &mut [u8],
+    dot: impl Fn(&Row<'_>, &Block<'_>, usize, [i32; LANES]) -> [i32; LANES],
+) {
     row.check(output.len());
     for block in row.blocks() {
         let (biases, shifts): ([i32; LANES], [i32; LANES]) =
             (lanes(block.biases), lanes(block.shifts));
         for x in 0..row.width {
-            let sums = dot::<LANES, DEPTH>(row, &block, x, biases);
+            let sums = dot(row, &block, x, biases);
             let pixel = &mut output[block.start + x * row.channels..][..block.used];
             for ((out, sum), shift) in pixel.iter_mut().zip(sums).zip(shifts) {
                 *out = requantize(sum, shift as u32);
@@ -64,7 +86,8 @@ pub fn sums(row: &Row<'_>, output: &mut [i32]) {
     }
 }
 
-fn lanes<const LANES: usize>(bytes: &[u8]) -> [i32; LANES] {
+/// One value a lane.
+pub(super) fn lanes<const LANES: usize>(bytes: &[u8]) -> [i32; LANES] {
     core::array::from_fn(|lane| {
         let mut value = [0; 4];
         value.copy_from_slice(&bytes[lane * 4..][..4]);
@@ -103,6 +126,34 @@ fn dot<const LANES: usize, const DEPTH: usize>(
         }
     }
     sums
+}
+
+fn paired_dot<const LANES: usize>(
+    row: &Row<'_>,
+    block: &Block<'_>,
+    x: usize,
+    mut sums: [i32; LANES],
+) -> [i32; LANES] {
+    let (pairs, _) = block.weights.as_chunks::<4>();
+    let (mut weights, _) = pairs.as_chunks::<2>();
+    for stretch in row.stretches {
+        let (taps, _) = stretch.bytes[x * stretch.step..][..stretch.length].as_chunks::<4>();
+        for &[a, b, c, d] in taps {
+            for sum in &mut sums {
+                let Some((&[even, odd], rest)) = weights.split_first() else {
+                    break;
+                };
+                weights = rest;
+                *sum += dual_product([a, c], even) + dual_product([b, d], odd);
+            }
+        }
+    }
+    sums
+}
+
+fn dual_product([first, second]: [u8; 2], [a, b, c, d]: [u8; 4]) -> i32 {
+    i32::from(first) * i32::from(i16::from_le_bytes([a, b]))
+        + i32::from(second) * i32::from(i16::from_le_bytes([c, d]))
 }
 
 /// clamp(round_half_even(sum · 2^-shift), 0, 255) for |sum| < 2^30 and shifts of 0 to 31.

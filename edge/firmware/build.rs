@@ -1,0 +1,88 @@
+//! From an exported model's folder, which RESIDUA_MODEL names, to what firmware holds in flash; and
+//! the memory map that everything has to fit.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use residua_edge::{
+    engine::native::{Plan, kernel},
+    strip::StripBuffers,
+};
+use residua_shared::{manifest::Manifest, onnx};
+
+/// What both boards have at these places. The limits are 1 MiB of flash and 512 KiB of RAM; the
+/// Cortex-M55's board has half the flash.
+const MEMORY: &str = "MEMORY {
+    FLASH : ORIGIN = 0x00000000, LENGTH = 512K
+    RAM : ORIGIN = 0x20000000, LENGTH = 512K
+}
+";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=RESIDUA_MODEL");
+    let model = env::var("RESIDUA_MODEL").map_err(|_| {
+        "RESIDUA_MODEL is not set: name the folder of an exported model, with model.onnx and \
+         manifest.json"
+    })?;
+    let model = PathBuf::from(model);
+    let [onnx, manifest] = ["model.onnx", "manifest.json"].map(|name| model.join(name));
+    for file in [&onnx, &manifest] {
+        println!("cargo:rerun-if-changed={}", file.display());
+    }
+    let onnx = fs::read(onnx)?;
+    let manifest: Manifest = serde_json::from_slice(&fs::read(manifest)?)?;
+    manifest.check()?;
+    manifest.check_digest(onnx::digest(&onnx)?)?;
+
+    let rule = manifest.rule;
+    let net = onnx::read(&onnx, rule.scale().fraction_bits())?;
+    let plan = Plan::new(&net)?;
+    let formats = match env::var_os("CARGO_FEATURE_MPS3_AN547") {
+        Some(_) => kernel::HELIUM,
+        None => kernel::DSP,
+    };
+    let mut packed = vec![0; plan.packed_len(formats)];
+    plan.pack(&net, formats, &mut packed)?;
+    let lengths = StripBuffers::len_for(manifest.input.width(), rule, &plan);
+    let source = format!(
+        "pub static ONNX: [u8; {}] = *include_bytes!(\"model.onnx\");\n\
+         pub static ABOUT: [u8; {}] = *include_bytes!(\"about\");\n\
+         pub static PACKED: Aligned<[u8; {}]> = Aligned(*include_bytes!(\"packed\"));\n\
+         pub const WIDTH: usize = {};\n\
+         pub const HEIGHT: u32 = {};\n\
+         pub const ARENA: usize = {};\n\
+         pub const LENGTHS: StripLengths = StripLengths {{ image: {}, reconstruction: {}, \
+         residual: {}, filter: {}, runs: {}, regions: {} }};\n",
+        onnx.len(),
+        {
+            let about = (manifest.digest, manifest.input, &manifest.name, rule);
+            let about = postcard::to_allocvec(&about)?;
+            fs::write(out("about")?, &about)?;
+            about.len()
+        },
+        packed.len(),
+        manifest.input.width(),
+        manifest.input.height(),
+        plan.arena_len(),
+        lengths.image,
+        lengths.reconstruction,
+        lengths.residual,
+        lengths.filter,
+        lengths.runs,
+        lengths.regions,
+    );
+    fs::write(out("model.onnx")?, &onnx)?;
+    fs::write(out("packed")?, &packed)?;
+    fs::write(out("model.rs")?, source)?;
+    if env::var("CARGO_CFG_TARGET_OS")? == "none" {
+        let memory = out("memory.x")?;
+        fs::write(&memory, MEMORY)?;
+        println!("cargo:rustc-link-search={}", env::var("OUT_DIR")?);
+        println!("cargo:rustc-link-arg-bins=-Tlink.x");
+    }
+    Ok(())
+}
+
+fn out(name: &str) -> Result<PathBuf, env::VarError> {
+    Ok(PathBuf::from(env::var("OUT_DIR")?).join(name))
+}
