@@ -17,7 +17,7 @@ use residua_shared::{
     },
     rule::DecisionRule,
     verdict::{Outcome, Region},
-    wire::{MAX_FRAME, MAX_REGIONS, Message, Report, encode},
+    wire::{MAX_FRAME, MAX_REGIONS, Message, Report, Time, encode},
 };
 
 use crate::targets::{Answer, Case, Reply};
@@ -159,6 +159,7 @@ fn frame(case: &Case, number: u32, suspects: &[Region]) -> Result<Vec<u8>, Strin
     let counting = suspects.iter().filter(|r| rule.counts(r.area, r.peak));
     let report = Message::Report(Report {
         part: number.into(),
+        time: Time::default(),
         verdict: verdict(rule, suspects),
         threshold: rule.image_threshold(),
         regions: counting.copied().take(MAX_REGIONS).collect(),

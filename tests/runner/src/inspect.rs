@@ -19,7 +19,7 @@ use residua_shared::{
     onnx,
     rule::MAX_BOX,
     verdict::Region,
-    wire::{MAX_FRAME, Message, Report, encode},
+    wire::{MAX_FRAME, Message, Report, Time, encode},
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
@@ -218,6 +218,7 @@ fn answer(
     inspection.write_mask(mask).map_err(failure)?;
     let report = Message::Report(Report {
         part: number.into(),
+        time: Time::default(),
         verdict: inspection.verdict(),
         threshold: case.rule.image_threshold(),
         regions: inspection
