@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use residua_shared::frame::Size;
+use residua_shared::frame::{MAX_SIDE, Size};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::events::Level;
@@ -221,9 +221,9 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
 
 /// A size written as WIDTHxHEIGHT.
 pub fn parse_size(text: &str) -> Result<Size, String> {
-    let sides = text.split_once('x').and_then(|(width, height)| {
-        Some((width.parse().ok()?, height.parse().ok()?))
-    });
+    let sides = text
+        .split_once('x')
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     let (width, height) =
         sides.ok_or_else(|| format!("{text:?} is no size; write WIDTHxHEIGHT, as 512x300"))?;
     Size::new(width, height).map_err(|error| error.to_string())
@@ -234,7 +234,10 @@ impl Config {
     /// Errors are one line with the file, the key and the remedy.
     pub fn open(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).with_context(|| {
-            format!("{}: cannot be read; give the configuration file", file.display())
+            format!(
+                "{}: cannot be read; give the configuration file",
+                file.display()
+            )
         })?;
         let mut config = Self::parse(&text).with_context(|| file.display().to_string())?;
         config.resolve(file.parent().unwrap_or(Path::new("")));
@@ -275,6 +278,16 @@ impl Config {
             ensure!(
                 (1_200..=4_000_000).contains(&baud),
                 "link.serial.baud: {baud} must be 1200 to 4000000"
+            );
+        }
+        if let Source::LineScan(LineScan { window_rows, .. }) = self.source {
+            ensure!(
+                window_rows.get() <= MAX_SIDE.into(),
+                "source.line-scan.window-rows: {window_rows} must be at most {MAX_SIDE}"
+            );
+            ensure!(
+                self.model.engine == Engine::Native,
+                "model.engine: rows of a line-scan camera need the native engine"
             );
         }
         if self.model.engine == Engine::Tract && !cfg!(feature = "tract") {

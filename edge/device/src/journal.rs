@@ -161,6 +161,11 @@ impl Journal {
         Ok(())
     }
 
+    /// The next part's mask was given up before it came here.
+    pub fn count_dropped_mask(&mut self) {
+        self.dropped.masks += 1;
+    }
+
     fn append_verdict(&mut self, part: u64, verdict: &[u8]) -> io::Result<()> {
         loop {
             match self.verdicts.append(part, verdict) {

@@ -1,7 +1,23 @@
 //! What the program `residua-edge` is made of.
 //!
-//! The way of the data, one module a step: `source` → `inspect` → `gate` → [`journal`] → `link`.
+//! The way of the data, one module a step:
+//!
+//! ```text
+//! source → inspect → recorder → gate
+//!                             → journal → link → host
+//! ```
+//!
+//! The inspection has a thread of its own and never waits for a host; [`station`] holds what the
+//! threads share.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod clock;
+pub mod config;
+pub mod events;
+pub mod inspect;
 pub mod journal;
+pub mod model;
+pub mod recorder;
+pub mod source;
+pub mod station;

@@ -48,7 +48,10 @@ impl Folder {
         folder.list()?;
         if let Some(done) = &config.done {
             fs::create_dir_all(done).with_context(|| {
-                format!("{}: source.folder.done cannot be made; check the rights", done.display())
+                format!(
+                    "{}: source.folder.done cannot be made; check the rights",
+                    done.display()
+                )
             })?;
         }
         Ok(folder)
@@ -75,7 +78,10 @@ impl Folder {
     /// Puts the file where inspected files go.
     fn finish(&self, file: &Path) -> Result<()> {
         let (done, what) = match (&self.config.done, file.file_name()) {
-            (Some(done), Some(name)) => (fs::rename(file, done.join(name)), "moved to source.folder.done"),
+            (Some(done), Some(name)) => (
+                fs::rename(file, done.join(name)),
+                "moved to source.folder.done",
+            ),
             _ => (fs::remove_file(file), "deleted"),
         };
         done.with_context(|| {
@@ -112,13 +118,21 @@ impl Source for Folder {
                 self.size
             ),
             Err(error) if unsettled(&file) => {
-                log(Level::Debug, "image_incomplete", &[("file", &file.display()), ("error", &error)]);
+                log(
+                    Level::Debug,
+                    "image_incomplete",
+                    &[("file", &file.display()), ("error", &error)],
+                );
                 thread::sleep(TICK / 10);
                 return Ok(Event::Idle);
             }
             Err(error) => format!("{error:#}"),
         };
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         self.current = Some(file);
         Ok(Event::Unusable(format!("{name}: {problem}")))
     }
@@ -140,7 +154,10 @@ fn is_image(file: &Path) -> bool {
         .file_name()
         .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     let extension = file.extension().unwrap_or_default().to_ascii_lowercase();
-    !hidden && ["png", "pgm", "pnm"].iter().any(|known| extension == *known)
+    !hidden
+        && ["png", "pgm", "pnm"]
+            .iter()
+            .any(|known| extension == *known)
 }
 
 /// Whether the file may still be written to, or is gone.

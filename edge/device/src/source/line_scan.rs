@@ -54,7 +54,8 @@ impl LineScan {
     pub fn next(&mut self, row: &mut [u8]) -> Result<Event> {
         let Some(camera) = &mut self.camera else {
             if readable(&self.listener)? {
-                let (camera, address) = self.listener.accept().context("the camera's connection")?;
+                let (camera, address) =
+                    self.listener.accept().context("the camera's connection")?;
                 log(Level::Info, "camera_connected", &[("address", &address)]);
                 self.camera = Some(camera);
                 self.buffer.clear();
@@ -71,7 +72,8 @@ impl LineScan {
             let there = self.buffer.len();
             self.buffer.resize(self.buffer.capacity(), 0);
             let read = camera.read(&mut self.buffer[there..]);
-            self.buffer.truncate(there + read.as_ref().copied().unwrap_or(0));
+            self.buffer
+                .truncate(there + read.as_ref().copied().unwrap_or(0));
             match read {
                 Ok(0) => return Ok(self.hang_up("closed")),
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Event::Idle),
@@ -90,7 +92,11 @@ impl LineScan {
     fn hang_up(&mut self, why: &str) -> Event {
         self.camera = None;
         let cut = self.buffer.len() - self.given;
-        log(Level::Warn, "camera_lost", &[("why", &why), ("bytes_of_a_cut_row", &cut)]);
+        log(
+            Level::Warn,
+            "camera_lost",
+            &[("why", &why), ("bytes_of_a_cut_row", &cut)],
+        );
         Event::StripEnd
     }
 }
