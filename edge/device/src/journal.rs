@@ -138,8 +138,8 @@ impl Journal {
     }
 
     /// Verdicts that wait for the host.
-    pub fn waiting(&self) -> io::Result<u64> {
-        self.verdicts.count(self.acknowledged)
+    pub fn waiting(&self) -> u64 {
+        self.verdicts.count(self.acknowledged).unwrap_or(0)
     }
 
     /// Appends the verdict and the mask (empty where there is none) of part [`Self::next_part`].
@@ -192,6 +192,12 @@ impl Journal {
     /// of any lock, as it takes its time.
     pub fn unsynced(&self) -> Arc<File> {
         self.verdicts.unsynced()
+    }
+
+    /// Brings everything to the disk; an error is of no use to one who ends.
+    pub fn sync(&self) {
+        let _ = self.verdicts.unsynced().sync_data();
+        let _ = self.masks.unsynced().sync_data();
     }
 
     /// Reads the next part after `cursor` that is not acknowledged into `entry`; false where there

@@ -71,6 +71,13 @@ impl Model {
         }
     }
 
+    /// Bytes that the native engine keeps.
+    pub fn engine_bytes(&self) -> Result<u64, EngineError> {
+        let bits = self.manifest.rule.scale().fraction_bits();
+        let plan = Plan::new(&onnx::read(&self.onnx, bits)?)?;
+        Ok((plan.weights_len(kernel::best()) + plan.arena_len()) as u64)
+    }
+
     /// The native engine, which also takes rows.
     pub fn native(&self) -> Result<Native<Vec<u8>>, EngineError> {
         let bits = self.manifest.rule.scale().fraction_bits();

@@ -48,6 +48,7 @@ struct Segment {
     bytes: u64,
     /// The last record's number, if there is a record.
     last: Option<u64>,
+    records: u64,
 }
 
 /// A place between two records. The initial one is before all of them.
@@ -111,6 +112,7 @@ impl Log {
         let segment = self.segments.back_mut().expect("never empty");
         segment.bytes += self.buffer.len() as u64;
         segment.last = Some(number);
+        segment.records += 1;
         Ok(())
     }
 
@@ -236,6 +238,7 @@ impl Segment {
             file: Arc::new(file),
             bytes: MAGIC.len() as u64,
             last: None,
+            records: 0,
         })
     }
 
@@ -254,6 +257,7 @@ impl Segment {
             first,
             bytes: MAGIC.len() as u64,
             last: None,
+            records: 0,
             file: Arc::new(file),
         };
         let (length, mut payload) = (segment.file.metadata()?.len(), Vec::new());
@@ -266,6 +270,7 @@ impl Segment {
             };
             segment.bytes += (HEADER + payload.len()) as u64;
             segment.last = Some(number);
+            segment.records += 1;
         }
         if segment.bytes < length {
             segment.file.set_len(segment.bytes)?;
@@ -294,6 +299,9 @@ impl Segment {
     }
 
     fn count(&self, beyond: u64) -> io::Result<u64> {
+        if beyond < self.first {
+            return Ok(self.records);
+        }
         let (mut count, mut payload) = (0, Vec::new());
         let mut offset = MAGIC.len() as u64;
         while offset < self.bytes {
@@ -306,12 +314,14 @@ impl Segment {
 
     fn cut_from(&mut self, number: u64) -> io::Result<()> {
         let (mut offset, mut last, mut payload) = (MAGIC.len() as u64, None, Vec::new());
+        self.records = 0;
         while offset < self.bytes {
             let found = self.read(offset, &mut payload)?;
             if found >= number {
                 break;
             }
             last = Some(found);
+            self.records += 1;
             offset += (HEADER + payload.len()) as u64;
         }
         self.file.set_len(offset)?;
