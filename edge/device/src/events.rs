@@ -7,6 +7,7 @@ use std::{
     env,
     fmt::{Display, Write as _},
     io::{self, Write as _},
+    net::TcpListener,
     sync::{
         OnceLock,
         atomic::{AtomicU8, Ordering},
@@ -52,6 +53,17 @@ pub fn log(level: Level, event: &str, fields: &[(&str, &dyn Display)]) {
     }
     line.push('\n');
     let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// Logs where something listens: the system may have chosen the port.
+pub fn listening(what: &str, listener: &TcpListener) {
+    if let Ok(address) = listener.local_addr() {
+        log(
+            Level::Info,
+            "listening",
+            &[("what", &what), ("address", &address)],
+        );
+    }
 }
 
 fn prefix(level: Level) -> String {

@@ -10,15 +10,17 @@ use std::{
 use anyhow::{Context, Result};
 use residua_shared::wire::{BUCKETS, Histogram};
 
-use crate::{config, source::readable, station::Station};
+use crate::{config, events::listening, source::readable, station::Station};
 
 /// A reader that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens the address. Errors where it is taken.
 pub fn listen(config: &config::Metrics) -> Result<TcpListener> {
-    TcpListener::bind(config.listen)
-        .with_context(|| format!("metrics.listen: {} cannot be used", config.listen))
+    let listener = TcpListener::bind(config.listen)
+        .with_context(|| format!("metrics.listen: {} cannot be used", config.listen))?;
+    listening("metrics", &listener);
+    Ok(listener)
 }
 
 /// Serves the counts until the program ends.

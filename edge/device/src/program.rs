@@ -60,6 +60,7 @@ pub fn run(config: &Config) -> Result<()> {
     let name = config.device.name.clone();
     let station = Station::new(name, capabilities(config), clock, journal, stop)?;
     let station = Arc::new(station);
+    use_model(&model, &station);
     let mut camera = Camera::new(&config.image);
     let mut source = AnySource::open(&config.source, model.manifest.input)?;
 
@@ -132,7 +133,6 @@ fn inspect(
 ) -> Result<()> {
     let mut recorder = Recorder::new(Arc::clone(station));
     loop {
-        use_model(&model, station);
         let ended = match source {
             AnySource::Images(source) => {
                 let engine = model.engine(config.model.engine)?;
@@ -153,6 +153,7 @@ fn inspect(
             return Ok(());
         }
         model = Model::open(&config.model.file)?;
+        use_model(&model, station);
     }
 }
 

@@ -190,7 +190,7 @@ fn oldest_masks_go_first_verdicts_last_and_each_is_counted() {
     let folder = TempDir::new().unwrap();
     let mut journal = Journal::open(folder.path(), 16 * 1024).unwrap();
     let (mut masks_gone, mut verdicts_gone) = (false, false);
-    for part in 1..3000_u64 {
+    for part in 1..700_u64 {
         journal.append(&verdict(part), &[part as u8; 100]).unwrap();
         assert!(journal.bytes() <= 16 * 1024);
         let entries = read_all(&journal);
@@ -232,7 +232,7 @@ fn oldest_masks_go_first_verdicts_last_and_each_is_counted() {
 fn what_was_acknowledged_is_not_counted_as_dropped() {
     let folder = TempDir::new().unwrap();
     let mut journal = Journal::open(folder.path(), 16 * 1024).unwrap();
-    for part in 1..3000_u64 {
+    for part in 1..700_u64 {
         journal.append(&verdict(part), &[part as u8; 100]).unwrap();
         journal.acknowledge(part).unwrap();
     }

@@ -20,7 +20,7 @@ use rustix::{
 
 use crate::{
     config,
-    events::{Level, log},
+    events::{Level, listening, log},
 };
 
 /// A serial line that failed is opened again so much later.
@@ -68,6 +68,7 @@ impl Port {
                     .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
                 let listener = listener
                     .with_context(|| format!("link.tcp.listen: {listen} cannot be used"))?;
+                listening("link", &listener);
                 Ok(Self::Tcp(listener))
             }
             config::Link::Serial(config) => {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use super::readable;
 use crate::{
     config,
-    events::{Level, log},
+    events::{Level, listening, log},
 };
 
 /// What the source says.
@@ -41,6 +41,7 @@ impl LineScan {
         let listener = TcpListener::bind(config.listen).with_context(|| {
             format!("source.line-scan.listen: {} cannot be used", config.listen)
         })?;
+        listening("line-scan", &listener);
         Ok(Self {
             listener,
             camera: None,
