@@ -20,6 +20,7 @@
 extern crate std;
 
 pub mod engine;
+pub mod gate;
 pub mod inspector;
 pub mod map;
 pub mod mask;
