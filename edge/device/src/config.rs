@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use residua_shared::frame::{MAX_SIDE, Size};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::events::Level;
+use crate::{events::Level, gate};
 
 /// Everything that can be configured.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Config {
     pub image: Image,
     /// How hosts reach it; without it none can.
     pub link: Option<Link>,
+    /// What rejects bad parts; without it nothing does.
+    pub gate: Option<Gate>,
     /// Where verdicts wait for the host.
     pub journal: Journal,
     /// Where metrics can be read.
@@ -180,6 +182,35 @@ pub struct Serial {
     pub baud: u32,
 }
 
+/// What rejects bad parts. Times are in milliseconds.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Gate {
+    /// The GPIO chip's device file.
+    pub chip: PathBuf,
+    /// The actuator's line on it, active where it rejects.
+    pub line: u32,
+    /// The actuator rejects while the line is low.
+    #[serde(default)]
+    pub active_low: bool,
+    /// A line that is active while the conveyor may run; it is stopped on faults.
+    pub run_line: Option<u32>,
+    /// From the complete image to the beginning of the reject.
+    pub distance_ms: u32,
+    /// The length of a reject.
+    pub pulse_ms: u32,
+    /// To so much a reject may be cut for a good part that follows closely.
+    pub min_pulse_ms: Option<u32>,
+    /// Between rejects less than this apart the actuator stays on.
+    #[serde(default)]
+    pub min_pause_ms: u32,
+    /// How late a reject may begin.
+    pub slack_ms: Option<u32>,
+    /// Parts in a row that may come without a verdict before everything is rejected.
+    #[serde(default)]
+    pub tolerated_late: u32,
+}
+
 /// Where verdicts wait for the host.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -274,6 +305,9 @@ impl Config {
             self.journal.megabytes > 0,
             "journal.megabytes: must be at least 1"
         );
+        if let Some(gate) = &self.gate {
+            gate::times(gate).context("gate")?;
+        }
         if let Some(Link::Serial(Serial { baud, .. })) = self.link {
             ensure!(
                 (1_200..=4_000_000).contains(&baud),
@@ -305,6 +339,7 @@ impl Config {
         if let Some(Link::Serial(serial)) = &mut self.link {
             paths.push(&mut serial.path);
         }
+        paths.extend(self.gate.as_mut().map(|gate| &mut gate.chip));
         for path in paths {
             *path = folder.join(&*path);
         }

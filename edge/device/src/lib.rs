@@ -15,6 +15,7 @@
 pub mod clock;
 pub mod config;
 pub mod events;
+pub mod gate;
 pub mod inspect;
 pub mod journal;
 pub mod link;

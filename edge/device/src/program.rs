@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     events::{self, Level, log},
+    gate::Gate,
     inspect::{Camera, Ended, Frames, Strips},
     journal::Journal,
     link::{Link, Port},
@@ -61,7 +62,14 @@ pub fn run(config: &Config) -> Result<()> {
     let station = Station::new(name, capabilities(config), clock, journal, stop)?;
     let station = Arc::new(station);
     use_model(&model, &station);
-    let mut camera = Camera::new(&config.image);
+    let gate = config
+        .gate
+        .as_ref()
+        .map(Gate::open)
+        .transpose()?
+        .map(Arc::new);
+    let mut camera = Camera::new(&config.image, gate.clone());
+    let mut recorder = Recorder::new(Arc::clone(&station), gate.clone());
     let mut source = AnySource::open(&config.source, model.manifest.input)?;
 
     let port = config.link.as_ref().map(Port::open).transpose()?;
@@ -73,10 +81,22 @@ pub fn run(config: &Config) -> Result<()> {
         thread::spawn(move || metrics::serve(&listener, &station))
     });
 
-    let ended = inspect(config, model, &station, &mut source, &mut camera);
+    let gate = gate.map(|gate| {
+        let station = Arc::clone(&station);
+        thread::spawn(move || gate.drive(&station))
+    });
+
+    let ended = inspect(
+        config,
+        model,
+        &station,
+        &mut source,
+        &mut camera,
+        &mut recorder,
+    );
     station.stop();
     station.wake();
-    let joined = [Some(link), metrics]
+    let joined = [Some(link), metrics, gate]
         .into_iter()
         .flatten()
         .map(|t| t.join());
@@ -91,10 +111,13 @@ pub fn run(config: &Config) -> Result<()> {
 }
 
 fn capabilities(config: &Config) -> Capabilities {
-    let all = Capabilities::THRESHOLD
+    let mut all = Capabilities::THRESHOLD
         .with(Capabilities::JOURNAL)
         .with(Capabilities::CLOCK)
         .with(Capabilities::REBOOT);
+    if config.gate.is_some() {
+        all = all.with(Capabilities::GATE);
+    }
     match config.source {
         config::Source::LineScan(_) => all,
         _ => all.with(Capabilities::MASKS).with(Capabilities::CAPTURE),
@@ -130,19 +153,19 @@ fn inspect(
     station: &Arc<Station>,
     source: &mut AnySource,
     camera: &mut Camera,
+    recorder: &mut Recorder,
 ) -> Result<()> {
-    let mut recorder = Recorder::new(Arc::clone(station));
     loop {
         let ended = match source {
             AnySource::Images(source) => {
                 let engine = model.engine(config.model.engine)?;
                 let mut frames = Frames::new(Arc::clone(station), engine, model.manifest.rule)?;
-                frames.run(source.as_mut(), camera, &mut recorder)?
+                frames.run(source.as_mut(), camera, recorder)?
             }
             AnySource::Rows(source, config) => {
                 let strips = Strips { station, config };
                 loop {
-                    let ended = strips.run(model.native()?, source, camera, &mut recorder)?;
+                    let ended = strips.run(model.native()?, source, camera, recorder)?;
                     if ended != Ended::RuleChanged {
                         break ended;
                     }

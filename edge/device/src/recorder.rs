@@ -13,6 +13,7 @@ use residua_shared::{
 
 use crate::{
     events::{Level, log},
+    gate::Gate,
     station::{Station, cut},
 };
 
@@ -23,6 +24,7 @@ const MAX_MASK: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Recorder {
     station: Arc<Station>,
+    gate: Option<Arc<Gate>>,
     frame: Box<[u8; MAX_FRAME]>,
     verdict: Vec<u8>,
     mask: Vec<u8>,
@@ -44,10 +46,11 @@ pub struct Found<'a> {
 }
 
 impl Recorder {
-    /// A recorder for the station's parts.
-    pub fn new(station: Arc<Station>) -> Self {
+    /// A recorder for the station's parts, which rejects at `gate`.
+    pub fn new(station: Arc<Station>, gate: Option<Arc<Gate>>) -> Self {
         Self {
             station,
+            gate,
             frame: Box::new([0; MAX_FRAME]),
             verdict: Vec::with_capacity(MAX_FRAME),
             mask: Vec::with_capacity(MAX_MASK + MAX_FRAME),
@@ -55,9 +58,17 @@ impl Recorder {
         }
     }
 
+    /// A part passed the camera at `seen`, `ahead` others before it having no verdict yet.
+    pub fn passed(&self, seen: Instant, ahead: u64) {
+        if let Some(gate) = &self.gate {
+            gate.passed(self.station.journal().next_part() + ahead, seen);
+        }
+    }
+
     /// The next part, whose image was complete at `seen`, was inspected.
     pub fn report(&mut self, seen: Instant, found: Found<'_>) {
         let part = self.station.journal().next_part();
+        self.decide(part, found.verdict.outcome);
         let defect = found.verdict.outcome == Outcome::Defect;
         let report = Report {
             part,
@@ -103,6 +114,8 @@ impl Recorder {
     /// The next part, seen at `seen`, has no verdict.
     pub fn fault(&mut self, seen: Instant, kind: FaultKind, detail: impl Display) {
         let part = self.station.journal().next_part();
+        // What could not be inspected is never called good.
+        self.decide(part, Outcome::Defect);
         let detail = detail.to_string();
         log(
             Level::Warn,
@@ -121,6 +134,14 @@ impl Recorder {
         }));
         self.station.count(|stats| stats.faults += 1);
         self.append(false);
+    }
+
+    fn decide(&self, part: u64, outcome: Outcome) {
+        if let Some(gate) = &self.gate {
+            gate.decide(part, outcome);
+            let late = gate.counts().late;
+            self.station.count(|stats| stats.dropped.late = late);
+        }
     }
 
     fn begin(&mut self, message: &Message) {

@@ -51,9 +51,11 @@ fn keys_that_are_commented_out_are_read_and_show_their_defaults() {
     assert_eq!(shown.model, example.model);
     assert_eq!(shown.journal, example.journal);
 
-    assert_eq!(alternatives.len(), 3);
+    assert_eq!(alternatives.len(), 4);
     for alternative in alternatives {
-        let table = if alternative.starts_with("[source") {
+        let table = if alternative.starts_with("[gate") {
+            "gate"
+        } else if alternative.starts_with("[source") {
             "source.folder"
         } else {
             "link.tcp"

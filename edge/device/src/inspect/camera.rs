@@ -1,15 +1,19 @@
 //! Watching over the source: images that show nothing, and images that do not come.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use residua_shared::wire::FaultKind;
 
-use crate::{config, station::Station};
+use crate::{config, gate::Gate, station::Station};
 
 /// Watches over the source.
 #[derive(Debug)]
 pub struct Camera {
     config: config::Image,
+    gate: Option<Arc<Gate>>,
     timeout: Option<Duration>,
     last: Instant,
     lost: bool,
@@ -24,10 +28,11 @@ pub struct Light {
 }
 
 impl Camera {
-    /// A watch that begins now.
-    pub fn new(config: &config::Image) -> Self {
+    /// A watch that begins now. While the camera is lost everything is rejected at `gate`.
+    pub fn new(config: &config::Image, gate: Option<Arc<Gate>>) -> Self {
         Self {
             config: config.clone(),
+            gate,
             timeout: config.timeout(),
             last: Instant::now(),
             lost: false,
@@ -65,7 +70,11 @@ impl Camera {
     /// Something came.
     pub fn seen(&mut self) {
         self.last = Instant::now();
-        self.lost = false;
+        if std::mem::take(&mut self.lost)
+            && let Some(gate) = &self.gate
+        {
+            gate.recover(FaultKind::Camera);
+        }
     }
 
     /// Nothing came; says so once when that lasts too long.
@@ -83,6 +92,9 @@ impl Camera {
     pub fn gone(&mut self, station: &Station, why: impl std::fmt::Display) {
         if !self.lost {
             self.lost = true;
+            if let Some(gate) = &self.gate {
+                gate.fail(FaultKind::Camera);
+            }
             station.fault(
                 FaultKind::Camera,
                 format_args!("{why}; check camera, cable and trigger"),

@@ -82,7 +82,9 @@ impl Frames {
                 }
                 Ok(Event::Unusable(why)) => {
                     camera.seen();
-                    recorder.fault(Instant::now(), FaultKind::Image, why);
+                    let seen = Instant::now();
+                    recorder.passed(seen, 0);
+                    recorder.fault(seen, FaultKind::Image, why);
                     source.done()?;
                 }
                 Err(error) => {
@@ -96,6 +98,7 @@ impl Frames {
     /// Inspects the image in the buffer.
     fn inspect(&mut self, camera: &Camera, recorder: &mut Recorder) -> Result<()> {
         let seen = Instant::now();
+        recorder.passed(seen, 0);
         let size = self.engine.input();
         let part = self.station.journal().next_part();
         take_capture(

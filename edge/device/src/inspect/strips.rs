@@ -88,10 +88,7 @@ impl Strips<'_> {
                     light += camera.light(&row);
                     rows += 1;
                     if rows == window.get() {
-                        windows.push_back(Rows {
-                            seen: Instant::now(),
-                            light,
-                        });
+                        pass(&mut windows, light, recorder);
                         (rows, light) = (0, Light::default());
                     }
                     if let Some(window) = strip.push_row(&row)? {
@@ -100,10 +97,7 @@ impl Strips<'_> {
                 }
                 Event::StripEnd => {
                     if rows > 0 {
-                        windows.push_back(Rows {
-                            seen: Instant::now(),
-                            light,
-                        });
+                        pass(&mut windows, light, recorder);
                         (rows, light) = (0, Light::default());
                     }
                     while let Some(window) = strip.finish()? {
@@ -129,6 +123,13 @@ impl Strips<'_> {
         }
         (self.station.rule() != Some(rule)).then_some(Ended::RuleChanged)
     }
+}
+
+/// A window's last row has come.
+fn pass(windows: &mut VecDeque<Rows>, light: Light, recorder: &Recorder) {
+    let seen = Instant::now();
+    recorder.passed(seen, windows.len() as u64);
+    windows.push_back(Rows { seen, light });
 }
 
 fn report(
