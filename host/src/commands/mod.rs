@@ -1,7 +1,9 @@
 //! One module a command of the `residua` program: its arguments and what it does with them.
 
+mod bar;
 pub mod calibrate;
 pub mod demo;
+pub mod device;
 pub mod eval;
 pub mod export;
 pub mod inspect;
@@ -35,6 +37,10 @@ enum Command {
     InspectModel(inspect_model::Args),
     /// Make a synthetic data set with exact masks.
     Synth(synth::Args),
+    /// Watch, question and change a device beside the conveyor.
+    Device(device::Args),
+    /// Make the key pair that signs models for devices.
+    DeviceKey(device::KeyArgs),
     /// Do all of it once, on synthetic images.
     Demo(demo::Args),
 }
@@ -51,6 +57,8 @@ impl Cli {
             Command::Inspect(args) => args.run(),
             Command::InspectModel(args) => args.run().map(|()| OK),
             Command::Synth(args) => args.run().map(|()| OK),
+            Command::Device(args) => args.run().map(|()| OK),
+            Command::DeviceKey(args) => args.run().map(|()| OK),
             Command::Demo(args) => args.run().map(|()| OK),
         }
     }

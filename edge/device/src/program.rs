@@ -1,0 +1,204 @@
+//! The whole program: what it is made of, started and ended in order.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::AsFd,
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+    time::SystemTime,
+};
+
+use anyhow::{Context, Result, ensure};
+use residua_edge::inspector::Buffers;
+use residua_shared::{frame::Size, wire::Capabilities};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::{
+    clock::Clock,
+    config::{self, Config},
+    events::{self, Level, log},
+    gate::Gate,
+    inspect::{Camera, Ended, Frames, Strips},
+    journal::Journal,
+    link::{Link, Port},
+    metrics,
+    model::Model,
+    recorder::Recorder,
+    source::{Source, folder::Folder, line_scan::LineScan, pipe::Pipe},
+    station::Station,
+};
+
+/// Checks everything that can be checked without a camera: the model, that it fits the source, and
+/// that the engine can run it. Errors name the key and the remedy.
+pub fn check(config: &Config) -> Result<Model> {
+    let model = Model::open(&config.model.file)?;
+    let input = model.manifest.input;
+    if let config::Source::Stdin(config::Stdin { size }) = config.source {
+        ensure!(
+            size == input,
+            "source.stdin.size: the images are {size} but the model takes {input}; crop them or \
+             export a model for this size"
+        );
+    }
+    model
+        .engine(config.model.engine)
+        .with_context(|| config.model.file.display().to_string())?;
+    Ok(model)
+}
+
+/// Inspects until the source or the program ends.
+pub fn run(config: &Config) -> Result<()> {
+    events::set_level(config.log.level);
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("signals")?;
+    }
+    let model = check(config)?;
+    let megabytes = u64::from(config.journal.megabytes);
+    let journal = Journal::open(&config.journal.folder, megabytes << 20)?;
+    let clock = Clock::start(SystemTime::now);
+    let name = config.device.name.clone();
+    let station = Station::new(name, capabilities(config), clock, journal, stop)?;
+    let station = Arc::new(station);
+    use_model(&model, &station);
+    let gate = config
+        .gate
+        .as_ref()
+        .map(Gate::open)
+        .transpose()?
+        .map(Arc::new);
+    let mut camera = Camera::new(&config.image, gate.clone());
+    let mut recorder = Recorder::new(Arc::clone(&station), gate.clone());
+    let mut source = AnySource::open(&config.source, model.manifest.input)?;
+
+    let port = config.link.as_ref().map(Port::open).transpose()?;
+    let link = Link::new(Arc::clone(&station), port);
+    let link = thread::spawn(move || link.run());
+    let metrics = config.metrics.as_ref().map(metrics::listen).transpose()?;
+    let metrics = metrics.map(|listener| {
+        let station = Arc::clone(&station);
+        thread::spawn(move || metrics::serve(&listener, &station))
+    });
+
+    let gate = gate.map(|gate| {
+        let station = Arc::clone(&station);
+        thread::spawn(move || gate.drive(&station))
+    });
+
+    let ended = inspect(
+        config,
+        model,
+        &station,
+        &mut source,
+        &mut camera,
+        &mut recorder,
+    );
+    station.stop();
+    station.wake();
+    let joined = [Some(link), metrics, gate]
+        .into_iter()
+        .flatten()
+        .map(|t| t.join());
+    let crashed = joined.filter(Result::is_err).count();
+    ended?;
+    ensure!(
+        crashed == 0,
+        "a thread of this program failed; its message is above"
+    );
+    log(Level::Info, "ended", &[]);
+    Ok(())
+}
+
+fn capabilities(config: &Config) -> Capabilities {
+    let mut all = Capabilities::THRESHOLD
+        .with(Capabilities::JOURNAL)
+        .with(Capabilities::CLOCK)
+        .with(Capabilities::REBOOT);
+    if config.gate.is_some() {
+        all = all.with(Capabilities::GATE);
+    }
+    match config.source {
+        config::Source::LineScan(_) => all,
+        _ => all.with(Capabilities::MASKS).with(Capabilities::CAPTURE),
+    }
+}
+
+/// Whole images or rows.
+enum AnySource {
+    Images(Box<dyn Source>),
+    Rows(LineScan, config::LineScan),
+}
+
+impl AnySource {
+    fn open(config: &config::Source, size: Size) -> Result<Self> {
+        Ok(match config {
+            config::Source::Folder(config) => Self::Images(Box::new(Folder::new(config, size)?)),
+            config::Source::Stdin(_) => {
+                // Not the standard library's, whose buffer hides from the system what is there.
+                let input = io::stdin().as_fd().try_clone_to_owned();
+                let input = File::from(input.context("standard input: cannot be used")?);
+                Self::Images(Box::new(Pipe::new(input)))
+            }
+            config::Source::LineScan(config) => {
+                Self::Rows(LineScan::new(config, size.width())?, config.clone())
+            }
+        })
+    }
+}
+
+fn inspect(
+    config: &Config,
+    mut model: Model,
+    station: &Arc<Station>,
+    source: &mut AnySource,
+    camera: &mut Camera,
+    recorder: &mut Recorder,
+) -> Result<()> {
+    loop {
+        let ended = match source {
+            AnySource::Images(source) => {
+                let engine = model.engine(config.model.engine)?;
+                let mut frames = Frames::new(Arc::clone(station), engine, model.manifest.rule)?;
+                frames.run(source.as_mut(), camera, recorder)?
+            }
+            AnySource::Rows(source, config) => {
+                let strips = Strips { station, config };
+                loop {
+                    let ended = strips.run(model.native()?, source, camera, recorder)?;
+                    if ended != Ended::RuleChanged {
+                        break ended;
+                    }
+                }
+            }
+        };
+        if ended != Ended::ModelChanged {
+            return Ok(());
+        }
+        model = Model::open(&config.model.file)?;
+        use_model(&model, station);
+    }
+}
+
+fn use_model(model: &Model, station: &Station) {
+    let manifest = &model.manifest;
+    station.set_model(manifest, 0, buffer_bytes(model).unwrap_or(0));
+    log(
+        Level::Info,
+        "model_in_use",
+        &[
+            ("name", &manifest.name),
+            ("digest", &manifest.digest),
+            ("input", &manifest.input),
+        ],
+    );
+}
+
+/// Bytes of the inspection's buffers, the engine's included.
+fn buffer_bytes(model: &Model) -> Option<u64> {
+    let lengths = Buffers::len_for(model.manifest.input, model.manifest.rule);
+    let words = lengths.reconstruction + lengths.residual + lengths.filter + lengths.map;
+    let tables = lengths.runs * size_of::<residua_edge::regions::RunEntry>()
+        + lengths.regions * size_of::<residua_edge::regions::RegionEntry>();
+    Some((4 * words + tables) as u64 + model.engine_bytes().ok()?)
+}
