@@ -11,7 +11,10 @@ use std::{
 
 use residua_host::{
     synth::{self, Family},
-    train::run::{Metrics, RunFolder},
+    train::{
+        augmentation::Flip,
+        run::{Metrics, RunFolder},
+    },
 };
 use residua_shared::frame::Size;
 use tempfile::TempDir;
@@ -221,6 +224,11 @@ fn a_resumed_training_refuses_what_contradicts_it() {
         ("--batch", "3"),
         ("--objective", "mse"),
         ("--loss", "mse,ssim:0.1"),
+        ("--gain", "0.2"),
+        ("--offset", "5"),
+        ("--gradient", "0.1"),
+        ("--flip", "both"),
+        ("--blemished", "0.5"),
         ("--seed", "5"),
     ] {
         let more = ["--resume", option, value];
@@ -274,6 +282,55 @@ fn a_run_keeps_its_loss() {
 }
 
 #[test]
+fn a_run_keeps_its_variations() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    let varied = [
+        "--gain",
+        "0.3",
+        "--offset",
+        "20",
+        "--gradient",
+        "0.25",
+        "--flip",
+        "both",
+    ];
+    trained(&data, &run, &varied);
+    let augmentation = RunFolder::open(&run)
+        .unwrap()
+        .config()
+        .training
+        .augmentation();
+    assert_eq!((augmentation.gain, augmentation.offset), (0.3, 20.0));
+    assert_eq!(
+        (augmentation.gradient, augmentation.flip),
+        (0.25, Flip::Both)
+    );
+    trained(&data, &run, &[&["--resume"], &varied[..]].concat());
+
+    let plain = scratch.path().join("plain");
+    trained(&data, &plain, &[]);
+    assert!(result(&run) != result(&plain));
+    // As written before there was a choice: it means the objective's default.
+    let config = plain.join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let start = text.find("[training.augmentation]").unwrap();
+    let end = start + text[start..].find("\n\n").unwrap();
+    fs::write(&config, text[..start].to_owned() + &text[end..]).unwrap();
+    trained(
+        &data,
+        &plain,
+        &["--resume", "--gain", "0.15", "--blemished", "0.8"],
+    );
+
+    let none = scratch.path().join("none");
+    let idle = ["--objective", "mse", "--blemished", "0.5"];
+    refused(&data, &none, &idle, &["--blemished", "--objective repair"]);
+    refused(&data, &none, &["--gain", "1"], &["--gain", "0 to 0.9"]);
+    assert!(!none.exists());
+}
+
+#[test]
 fn a_budget_of_time_ends_with_a_valid_run() {
     let (scratch, data) = scratch();
     let run = scratch.path().join("run");
@@ -305,6 +362,7 @@ fn a_run_with_senseless_numbers_is_refused_by_their_names() {
             "learning_rate = -",
             "learning_rate",
         ),
+        (&config, "gain = ", "gain = -", "training.augmentation"),
         (&state, "\"seconds\": ", "\"seconds\": -", "seconds"),
         (&state, "\"epoch\": 4", "\"epoch\": 0", "kept_epoch"),
     ] {

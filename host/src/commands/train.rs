@@ -7,7 +7,12 @@ use crate::{
     console,
     data::{self, Layout},
     net::config::Preset,
-    train::{self, DeviceChoice, Objective, Options, Precision, Schedule, loss::Loss, run::COUNTS},
+    train::{
+        self, DeviceChoice, Objective, Options, Precision, Schedule,
+        augmentation::{Flip, LARGEST_OFFSET, LARGEST_SHARE},
+        loss::Loss,
+        run::COUNTS,
+    },
 };
 
 #[derive(clap::Args)]
@@ -41,6 +46,24 @@ pub struct Args {
     /// gradients, likewise), alone or mixed by weight, as mse:0.5,ms-ssim:0.5 [default: mse].
     #[arg(long, value_name = "LOSS[:WEIGHT],..")]
     loss: Option<Loss>,
+    /// Multiply each crop's grey levels by 1 ± this, 0 to 0.9 [default: 0.15 for repair, 0 for mse].
+    /// Like all variations of light and place it is for input and target alike, and white stays
+    /// white, as a camera's does.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    gain: Option<f64>,
+    /// Add up to ± so many grey levels to each crop, 0 to 128 [default: 0].
+    #[arg(long, value_name = "LEVELS", value_parser = offset)]
+    offset: Option<f64>,
+    /// Let light rise across each crop in any direction, by up to ± this share from its middle to
+    /// an edge, 0 to 0.9 [default: 0].
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    gradient: Option<f64>,
+    /// Turn crops over, where a good part so turned is a good part [default: none].
+    #[arg(long)]
+    flip: Option<Flip>,
+    /// The share of crops that repair blemishes, 0 to 1 [default: 0.8].
+    #[arg(long, value_name = "SHARE", value_parser = blemished)]
+    blemished: Option<f64>,
     /// Epochs; in one, each image's area is seen about once [default: 50].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
@@ -86,6 +109,25 @@ fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    within(text, LARGEST_SHARE)
+}
+
+fn offset(text: &str) -> Result<f64, String> {
+    within(text, LARGEST_OFFSET)
+}
+
+fn blemished(text: &str) -> Result<f64, String> {
+    within(text, 1.0)
+}
+
+fn within(text: &str, most: f64) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.0..=most).contains(&number) => Ok(number),
+        _ => Err(format!("must be a number from 0 to {most}")),
+    }
+}
+
 fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if COUNTS.contains(&number) => Ok(number),
@@ -109,6 +151,11 @@ impl Args {
             preset: self.preset,
             objective: self.objective,
             loss: self.loss,
+            gain: self.gain,
+            offset: self.offset,
+            gradient: self.gradient,
+            flip: self.flip,
+            blemished: self.blemished,
             epochs: self.epochs,
             minutes: self.minutes,
             patience: self.patience,

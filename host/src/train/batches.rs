@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor};
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use super::{options::Objective, run::RunConfig};
+use super::{augmentation::Augmentation, options::Objective, run::RunConfig};
 use crate::{
     data::{self, Grey, Sample},
     synth,
@@ -20,10 +20,6 @@ use crate::{
 
 /// Batches that lie ready for the training thread.
 const AHEAD: usize = 4;
-/// The share of crops that repair training blemishes: the rest teaches to leave good parts alone.
-const BLEMISHED: f32 = 0.8;
-/// Repair training multiplies each crop's grey levels by 1 ± this, so that light matters less.
-const GAIN: f32 = 0.15;
 /// Held-out crops at most: enough to choose an epoch by, few enough to cost little.
 const HELD_OUT_CROPS: usize = 64;
 
@@ -71,6 +67,7 @@ pub struct Batches {
     batch: usize,
     seed: u64,
     objective: Objective,
+    augmentation: Augmentation,
 }
 
 impl Batches {
@@ -107,6 +104,7 @@ impl Batches {
             batch: config.training.batch,
             seed,
             objective: config.training.objective,
+            augmentation: config.training.augmentation(),
         })
     }
 
@@ -148,13 +146,14 @@ impl Batches {
         let first = step * self.batch;
         let chosen = &order[first..order.len().min(first + self.batch)];
         let mut rng = self.rng(epoch, step);
+        let blemished = self.augmentation.blemished as f32;
         let mut target = Vec::with_capacity(chosen.len() * self.width * self.height);
         let mut input = Vec::with_capacity(target.capacity());
         for &image in chosen {
             let start = target.len();
             self.crop(&self.images[image], &mut target, &mut rng);
             input.extend_from_slice(&target[start..]);
-            if self.objective == Objective::Repair && rng.random::<f32>() < BLEMISHED {
+            if self.objective == Objective::Repair && rng.random::<f32>() < blemished {
                 synth::blemish(&mut input[start..], self.width, self.height, &mut rng);
             }
         }
@@ -170,22 +169,18 @@ impl Batches {
         }
     }
 
-    /// Appends a random crop of an image.
+    /// Appends a random crop of an image, varied.
     fn crop(&self, image: &Grey, values: &mut Vec<f32>, rng: &mut ChaCha8Rng) {
         let (width, height) = (image.size.width(), image.size.height());
         let left = rng.random_range(0..=width - self.width);
         let top = rng.random_range(0..=height - self.height);
-        let gain = match self.objective {
-            Objective::Mse => 1.0,
-            Objective::Repair => 1.0 + rng.random_range(-GAIN..=GAIN),
-        };
+        let variation = self.augmentation.draw(rng);
+        let start = values.len();
         for row in image.pixels.chunks_exact(width).skip(top).take(self.height) {
             let crop = &row[left..left + self.width];
-            values.extend(
-                crop.iter()
-                    .map(|&grey| (f32::from(grey) / 255.0 * gain).min(1.0)),
-            );
+            values.extend(crop.iter().map(|&grey| f32::from(grey) / 255.0));
         }
+        variation.apply(&mut values[start..], self.width);
     }
 }
 
@@ -247,6 +242,7 @@ mod tests {
             batch: 5,
             seed: 9,
             objective,
+            augmentation: Augmentation::of(objective),
         }
     }
 

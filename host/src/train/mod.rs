@@ -2,6 +2,7 @@
 //! goes on.
 
 pub mod adam;
+pub mod augmentation;
 pub(crate) mod batches;
 mod checkpoint;
 mod curve;

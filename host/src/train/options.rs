@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use residua_shared::frame::Size;
 use serde::{Deserialize, Serialize};
 
+use super::augmentation::{Augmentation, Flip};
 use super::loss::Loss;
 use super::run::{DataConfig, RunConfig, RunFolder, TrainingConfig};
 use crate::{
@@ -85,6 +86,11 @@ pub struct Options {
     pub preset: Option<Preset>,
     pub objective: Option<Objective>,
     pub loss: Option<Loss>,
+    pub gain: Option<f64>,
+    pub offset: Option<f64>,
+    pub gradient: Option<f64>,
+    pub flip: Option<Flip>,
+    pub blemished: Option<f64>,
     pub epochs: Option<u32>,
     pub minutes: Option<f64>,
     pub patience: Option<u32>,
@@ -110,6 +116,11 @@ impl Options {
             preset: None,
             objective: None,
             loss: None,
+            gain: None,
+            offset: None,
+            gradient: None,
+            flip: None,
+            blemished: None,
             epochs: None,
             minutes: None,
             patience: None,
@@ -152,7 +163,13 @@ impl Options {
             return self.resumed_config(dataset);
         }
         RunFolder::check_free(&self.out)?;
-        Ok(self.new_config(dataset))
+        let config = self.new_config(dataset);
+        ensure!(
+            config.training.objective == Objective::Repair || self.blemished.is_none(),
+            "--blemished: --objective mse blemishes no crop; leave the option out, or train with \
+             --objective repair"
+        );
+        Ok(config)
     }
 
     /// The run folder: a new one, or with `resume` the one that is there.
@@ -174,6 +191,7 @@ impl Options {
             Preset::Paper | Preset::PaperLeaky => (Objective::Mse, 1e-3, Schedule::Constant),
             _ => (Objective::Repair, 3e-3, Schedule::OneCycle),
         };
+        let objective = self.objective.unwrap_or(objective);
         RunConfig {
             preset,
             data: DataConfig {
@@ -184,7 +202,7 @@ impl Options {
                 digest: dataset.digest(),
             },
             training: TrainingConfig {
-                objective: self.objective.unwrap_or(objective),
+                objective,
                 loss: self.loss.clone().unwrap_or_default(),
                 epochs: self.epochs.unwrap_or(50),
                 patience: self.patience,
@@ -193,8 +211,19 @@ impl Options {
                 learning_rate: self.learning_rate.unwrap_or(learning_rate),
                 schedule: self.schedule.unwrap_or(schedule),
                 seed: self.seed.unwrap_or(0),
+                augmentation: Some(self.augmentation(Augmentation::of(objective))),
             },
             network: preset.config(),
+        }
+    }
+
+    fn augmentation(&self, default: Augmentation) -> Augmentation {
+        Augmentation {
+            gain: self.gain.unwrap_or(default.gain),
+            offset: self.offset.unwrap_or(default.offset),
+            gradient: self.gradient.unwrap_or(default.gradient),
+            flip: self.flip.unwrap_or(default.flip),
+            blemished: self.blemished.unwrap_or(default.blemished),
         }
     }
 
@@ -220,6 +249,12 @@ impl Options {
         let objective = name(training.objective);
         same("objective", self.objective.map(name), objective)?;
         same("loss", self.loss.as_ref(), &training.loss)?;
+        let augmentation = training.augmentation();
+        same("gain", self.gain, augmentation.gain)?;
+        same("offset", self.offset, augmentation.offset)?;
+        same("gradient", self.gradient, augmentation.gradient)?;
+        same("flip", self.flip.map(name), name(augmentation.flip))?;
+        same("blemished", self.blemished, augmentation.blemished)?;
         same("batch", self.batch, training.batch)?;
         same("crop", self.crop, training.crop)?;
         same("schedule", self.schedule.map(name), name(training.schedule))?;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     adam::Adam,
+    augmentation::Augmentation,
     checkpoint::Files,
     curve,
     loss::Loss,
@@ -71,7 +72,10 @@ impl RunConfig {
             learning_rate.is_finite() && learning_rate > 0.0,
             "training.learning_rate: {learning_rate} is not a number above 0"
         );
-        Ok(())
+        self.training
+            .augmentation()
+            .check()
+            .context("training.augmentation")
     }
 }
 
@@ -106,6 +110,17 @@ pub struct TrainingConfig {
     pub learning_rate: f64,
     pub schedule: Schedule,
     pub seed: u64,
+    /// The objective's default in runs made before there was a choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<Augmentation>,
+}
+
+impl TrainingConfig {
+    /// How crops are varied.
+    pub fn augmentation(&self) -> Augmentation {
+        self.augmentation
+            .unwrap_or_else(|| Augmentation::of(self.objective))
+    }
 }
 
 /// How far a training came: `state.json`.
