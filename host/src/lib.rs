@@ -12,6 +12,7 @@ pub mod export;
 pub mod inspect;
 pub mod model;
 pub mod net;
+pub mod quality;
 pub mod quantize;
 pub mod report;
 pub mod save;

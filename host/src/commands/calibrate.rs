@@ -48,7 +48,7 @@ pub struct Args {
     size: Option<Size>,
 }
 
-fn comparison() -> impl TypedValueParser<Value = Comparison> {
+pub(super) fn comparison() -> impl TypedValueParser<Value = Comparison> {
     PossibleValuesParser::new(["absolute", "dark", "bright"]).map(|name| match &*name {
         "dark" => Comparison::Dark,
         "bright" => Comparison::Bright,

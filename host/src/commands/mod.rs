@@ -1,6 +1,7 @@
 //! One module a command of the `residua` program: its arguments and what it does with them.
 
 mod bar;
+pub mod bench_quality;
 pub mod calibrate;
 pub mod demo;
 pub mod device;
@@ -31,6 +32,8 @@ enum Command {
     Export(export::Args),
     /// Measure a model on labelled images.
     Eval(eval::Args),
+    /// Compare choices of training and decision on labelled images, seed by seed.
+    BenchQuality(bench_quality::Args),
     /// Inspect images: a verdict, a mask and an overlay each.
     Inspect(inspect::Args),
     /// Print what a model costs on a device, layer by layer.
@@ -54,6 +57,7 @@ impl Cli {
             Command::Calibrate(args) => args.run().map(|()| OK),
             Command::Export(args) => args.run().map(|()| OK),
             Command::Eval(args) => args.run().map(|()| OK),
+            Command::BenchQuality(args) => args.run().map(|()| OK),
             Command::Inspect(args) => args.run(),
             Command::InspectModel(args) => args.run().map(|()| OK),
             Command::Synth(args) => args.run().map(|()| OK),
@@ -66,6 +70,13 @@ impl Cli {
 
 /// The exit code of success; `inspect` has others beside it.
 const OK: u8 = 0;
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match positive(text)? {
+        minutes if minutes <= 1e6 => Ok(minutes),
+        _ => Err("must be at most 1000000".into()),
+    }
+}
 
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {

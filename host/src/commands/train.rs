@@ -68,7 +68,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
     /// Begin no new epoch after this time; schedules end with it too.
-    #[arg(long, value_name = "M", value_parser = minutes)]
+    #[arg(long, value_name = "M", value_parser = super::minutes)]
     minutes: Option<f64>,
     /// End when the held-out loss has not fallen for this many epochs [default: never].
     #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -100,13 +100,6 @@ pub struct Args {
 /// TOML, and so the run's configuration, has no integers above this.
 fn seed() -> impl clap::builder::TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(..=i64::MAX as u64)
-}
-
-fn minutes(text: &str) -> Result<f64, String> {
-    match super::positive(text)? {
-        minutes if minutes <= 1e6 => Ok(minutes),
-        _ => Err("must be at most 1000000".into()),
-    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

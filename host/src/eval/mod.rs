@@ -14,9 +14,11 @@ mod evaluation;
 mod f1;
 mod figures;
 mod image_score;
+mod light;
 mod measure;
 mod overlap;
 mod regions;
+mod rivals;
 mod scores;
 mod table;
 mod text;
@@ -30,9 +32,11 @@ pub use figures::{
     RegionFigures, Thresholds,
 };
 pub use image_score::image_score;
+pub use light::{Axis, LIGHTS, Light};
 pub use measure::{Choice, Part, measure, open, part};
 pub use overlap::{Positive, aupro};
 pub use regions::RegionCounts;
+pub use rivals::{region_sum, residual_l1, top_mean};
 pub use scores::{Counts, Cut, Scores};
 pub use table::{Row, grey, rows};
 pub use text::text;

@@ -185,7 +185,7 @@ impl Options {
 
     /// The published settings for the published networks; for the others those that let a small
     /// network find defects best.
-    fn new_config(&self, dataset: &Dataset) -> RunConfig {
+    pub(crate) fn new_config(&self, dataset: &Dataset) -> RunConfig {
         let preset = self.preset.unwrap_or(Preset::Edge);
         let (objective, learning_rate, schedule) = match preset {
             Preset::Paper | Preset::PaperLeaky => (Objective::Mse, 1e-3, Schedule::Constant),

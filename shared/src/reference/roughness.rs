@@ -23,12 +23,12 @@ pub fn deviations(
     let reach = usize::from(ROUGHNESS_SPAN / 2);
     let quarters =
         |index: usize| (reconstruction[index].clamp(0, 255 << bits) >> (bits - 2)) as u32;
-    for index in 0..size.area() {
+    for (index, deviation) in deviations.iter_mut().enumerate() {
         let (row, x) = (index / width * width, index % width);
         let sum: u32 = (x..=x + 2 * reach)
             .map(|shifted| quarters(row + shifted.saturating_sub(reach).min(width - 1)))
             .sum();
-        deviations[index] = (u32::from(ROUGHNESS_SPAN) * quarters(index)).abs_diff(sum);
+        *deviation = (u32::from(ROUGHNESS_SPAN) * quarters(index)).abs_diff(sum);
     }
     Ok(())
 }

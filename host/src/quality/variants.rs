@@ -1,0 +1,129 @@
+//! The choices that are compared, each a change of the baseline.
+
+use crate::{
+    calibrate,
+    net::config::Preset,
+    train::{self, Objective, Schedule},
+};
+use residua_shared::rule::Comparison;
+
+/// Everything that a cell of the table is made by.
+#[derive(Clone, Debug)]
+pub struct Choices {
+    pub train: train::Options,
+    pub calibrate: calibrate::Options,
+}
+
+/// A choice alone against the baseline.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// What is chosen.
+    pub what: &'static str,
+    /// What is chosen of it; also how `--only` calls it.
+    pub name: &'static str,
+    pub change: fn(&mut Choices),
+}
+
+/// The variant that changes nothing.
+pub const BASELINE: &str = "baseline";
+
+/// A mixture of losses; one that cannot be read would leave the baseline's in place, which a test
+/// rules out.
+macro_rules! loss {
+    ($text:literal) => {
+        Variant {
+            what: "loss",
+            name: concat!("loss ", $text),
+            change: |choices| choices.train.loss = $text.parse().ok(),
+        }
+    };
+}
+
+macro_rules! choice {
+    ($what:literal, $name:literal, |$choices:ident| $change:expr) => {
+        Variant {
+            what: $what,
+            name: $name,
+            change: |$choices| $change,
+        }
+    };
+}
+
+/// All variants; those that share a training are trained for once.
+pub const VARIANTS: &[Variant] = &[
+    choice!("", "baseline", |_choices| ()),
+    choice!("objective", "mse", |c| c.train.objective =
+        Some(Objective::Mse)),
+    choice!("objective", "repair", |c| c.train.objective =
+        Some(Objective::Repair)),
+    loss!("mse"),
+    loss!("l1"),
+    loss!("ssim"),
+    loss!("ms-ssim"),
+    loss!("gms"),
+    loss!("ms-gms"),
+    loss!("mse:0.5,ms-ssim:0.5"),
+    loss!("l1:0.5,ms-ssim:0.5"),
+    choice!("preset", "edge-tiny", |c| c.train.preset =
+        Some(Preset::EdgeTiny)),
+    choice!("preset", "edge-small", |c| c.train.preset =
+        Some(Preset::EdgeSmall)),
+    choice!("preset", "edge", |c| c.train.preset = Some(Preset::Edge)),
+    choice!("schedule", "cosine", |c| c.train.schedule =
+        Some(Schedule::Cosine)),
+    choice!("comparison", "absolute", |c| c.calibrate.comparison =
+        Comparison::Absolute),
+    choice!("comparison", "dark", |c| c.calibrate.comparison =
+        Comparison::Dark),
+    choice!("comparison", "bright", |c| c.calibrate.comparison =
+        Comparison::Bright),
+    choice!("box", "box 1", |c| c.calibrate.box_size = 1),
+    choice!("box", "box 3", |c| c.calibrate.box_size = 3),
+    choice!("box", "box 5", |c| c.calibrate.box_size = 5),
+    choice!("box", "box 7", |c| c.calibrate.box_size = 7),
+    choice!("box", "box 11", |c| c.calibrate.box_size = 11),
+    choice!("box", "box 15", |c| c.calibrate.box_size = 15),
+    choice!("false alarms", "1 in 20", |c| c
+        .calibrate
+        .false_alarm_rate = 0.05),
+    choice!("false alarms", "1 in 100", |c| c
+        .calibrate
+        .false_alarm_rate = 0.01),
+    choice!("false alarms", "1 in 1000", |c| c
+        .calibrate
+        .false_alarm_rate =
+        0.001),
+    choice!("pixel rate", "pixel rate 0.01", |c| c
+        .calibrate
+        .pixel_rate = 0.01),
+    choice!("pixel rate", "pixel rate 0.001", |c| c
+        .calibrate
+        .pixel_rate =
+        0.001),
+    choice!("pixel rate", "pixel rate 0.0001", |c| c
+        .calibrate
+        .pixel_rate =
+        0.0001),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_losses_can_be_read() {
+        let names: BTreeSet<_> = VARIANTS.iter().map(|variant| variant.name).collect();
+        assert_eq!(names.len(), VARIANTS.len());
+        assert_eq!(VARIANTS[0].name, BASELINE);
+        for variant in VARIANTS.iter().filter(|variant| variant.what == "loss") {
+            let mut choices = Choices {
+                train: train::Options::new("".into(), "".into()),
+                calibrate: calibrate::Options::default(),
+            };
+            (variant.change)(&mut choices);
+            assert!(choices.train.loss.is_some(), "{}", variant.name);
+        }
+    }
+}
