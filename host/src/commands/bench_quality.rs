@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use residua_shared::{frame::Size, rule::Comparison};
 use serde::Serialize;
 
 use crate::{
     calibrate, console, data,
     net::config::Preset,
-    quality::{self, Bench, Cell, Row, Style},
+    quality::{self, Bench, Cell, Outcome, Row, Style},
     train::{DeviceChoice, Objective, loss::Loss},
 };
 
@@ -102,7 +102,7 @@ impl Args {
             light: self.light,
             baseline,
         };
-        let cells = bench.run()?;
+        let Outcome { cells, failed } = bench.run()?;
         let text = if self.json {
             serde_json::to_string(&Record {
                 cells: &cells,
@@ -113,6 +113,12 @@ impl Args {
         } else {
             quality::tables(&cells, Style::Text)
         };
-        console::print(&text)
+        console::print(&text)?;
+        ensure!(
+            failed == 0,
+            "{failed} cells could not be made, for the reasons above, and are left out; start the \
+             same bench again to retry them"
+        );
+        Ok(())
     }
 }

@@ -63,6 +63,14 @@ pub struct Cell {
     pub measured: Measured,
 }
 
+/// What a bench came to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    pub cells: Vec<Cell>,
+    /// Cells that could not be made; the reasons were said.
+    pub failed: usize,
+}
+
 /// A cell that may have to be made.
 struct Planned {
     data: String,
@@ -78,9 +86,9 @@ impl Bench {
     /// Makes the cells that are not there yet and returns all that were asked for: by data set,
     /// seed and variant, without the variants that are what the baseline is already.
     ///
-    /// Errors where a variant is unknown, a data set cannot be used, or the state folder cannot be
-    /// written; finished cells stay.
-    pub fn run(&self) -> Result<Vec<Cell>> {
+    /// A training that fails (it may diverge, or not fit 8 bits) is reported and takes only its own
+    /// cells with it. Errors where a variant is unknown or a data set cannot be used.
+    pub fn run(&self) -> Result<Outcome> {
         let planned = self.plan()?;
         let mut done = self.finished()?;
         let others = done.iter().filter(|cell| {
@@ -114,6 +122,7 @@ impl Bench {
             }
         }
         let (start, count) = (Instant::now(), open.len());
+        let mut failed = 0;
         for (index, group) in open.iter().enumerate() {
             let left = match index {
                 0 => String::new(),
@@ -130,7 +139,10 @@ impl Bench {
                 group[0].seed,
                 names.join(", ")
             ));
-            self.group(group, &mut done)?;
+            if let Err(error) = self.group(group, &mut done) {
+                failed += group.len();
+                console::note(format_args!("warning: {}", console::one_line(&error)));
+            }
         }
         let cells = planned.iter().filter_map(|plan| {
             let found = self.find(&done, plan)?;
@@ -141,7 +153,10 @@ impl Bench {
                 ..found.clone()
             })
         });
-        Ok(cells.collect())
+        Ok(Outcome {
+            cells: cells.collect(),
+            failed,
+        })
     }
 
     fn plan(&self) -> Result<Vec<Planned>> {

@@ -116,8 +116,7 @@ pub fn tables(cells: &[Cell], style: Style) -> String {
             .iter()
             .filter(|cell| cell.data == data && cell.variant == BASELINE)
             .collect();
-        let seeds = own.iter().map(|row| row.seeds).max().unwrap_or(0);
-        let heading = format!("{data}: mean ± standard deviation over {seeds} seeds");
+        let heading = format!("{data}: mean ± standard deviation over seeds");
         parts.push(part(style, &heading, &variants(&own)));
         parts.push(part(
             style,
@@ -137,6 +136,7 @@ fn variants(rows: &[&Row]) -> Vec<Vec<String>> {
     let mut header = vec![
         "choice",
         "",
+        "seeds",
         "image AUROC",
         "image F1",
         "best",
@@ -155,6 +155,7 @@ fn variants(rows: &[&Row]) -> Vec<Vec<String>> {
         let mut line = vec![
             row.what.to_owned(),
             row.variant.to_owned(),
+            row.seeds.to_string(),
             summary(row.image_auroc),
             summary(row.image_f1),
             summary(row.image_f1_best),
