@@ -27,4 +27,5 @@ pub mod mask;
 pub mod regions;
 pub mod residual;
 pub mod strip;
+pub mod update;
 pub mod verdict;

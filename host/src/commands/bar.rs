@@ -12,8 +12,7 @@ pub fn new(bytes: u64) -> Bar {
     Bar(stderr().is_terminal().then(|| {
         let style = "{wide_bar:.cyan/dim} {bytes} of {total_bytes}, {eta} left";
         let style = ProgressStyle::with_template(style);
-        ProgressBar::new(bytes)
-            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
     }))
 }
 

@@ -336,8 +336,8 @@ pub enum Refusal {
     },
     /// A chunk or a commit without a model begun, or after one that failed.
     NotBegun,
-    /// The chunk does not start where the last one ended, or goes past the stated length; or the
-    /// model was committed before it was complete.
+    /// The chunk does not start where the last one ended, is not full though not the last, or goes
+    /// past the stated length; or the model was committed before it was complete.
     Offset {
         /// Where the next chunk must start.
         expected: u32,

@@ -9,6 +9,9 @@ use crate::{frame::Size, manifest::Digest, rule::Threshold};
 /// Bytes in a [`Chunk`] at most.
 pub const CHUNK: usize = 512;
 
+/// What the signed bytes of a header begin with, so that no other signature can pass for its own.
+const MAGIC: &[u8; 16] = b"residua-model-01";
+
 /// A piece of something long.
 pub type Chunk = Vec<u8, CHUNK>;
 
@@ -55,11 +58,11 @@ pub enum Command {
         /// The header's signature.
         signature: Signature,
     },
-    /// The next bytes of the model.
+    /// The next bytes of the model: [`CHUNK`] of them, fewer only at its end.
     ModelChunk {
         /// Where they lie in the file.
         offset: u32,
-        /// At least one byte.
+        /// The bytes.
         bytes: Chunk,
     },
     /// All bytes were sent: check them, and from the next part on inspect with the new model. A
@@ -95,7 +98,7 @@ impl ModelHeader {
     /// (2), all little-endian, and the digest.
     pub fn signed_bytes(&self) -> [u8; 64] {
         let mut bytes = [0; 64];
-        bytes[..16].copy_from_slice(b"residua-model-01");
+        bytes[..16].copy_from_slice(MAGIC);
         bytes[16..24].copy_from_slice(&self.version.to_le_bytes());
         bytes[24..28].copy_from_slice(&self.length.to_le_bytes());
         // Sides are at most MAX_SIDE, which fits.
@@ -103,6 +106,25 @@ impl ModelHeader {
         bytes[30..32].copy_from_slice(&(self.input.height() as u16).to_le_bytes());
         bytes[32..].copy_from_slice(&self.digest.0);
         bytes
+    }
+
+    /// The header whose [`Self::signed_bytes`] these are; none where they are no header's.
+    pub fn from_signed_bytes(bytes: &[u8; 64]) -> Option<Self> {
+        let (magic, rest) = bytes.split_first_chunk::<16>()?;
+        let (version, rest) = rest.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (width, rest) = rest.split_first_chunk()?;
+        let (height, digest) = rest.split_first_chunk()?;
+        if magic != MAGIC {
+            return None;
+        }
+        let side = |bytes: &[u8; 2]| usize::from(u16::from_le_bytes(*bytes));
+        Some(Self {
+            version: u64::from_le_bytes(*version),
+            length: u32::from_le_bytes(*length),
+            input: Size::new(side(width), side(height)).ok()?,
+            digest: Digest(digest.try_into().ok()?),
+        })
     }
 }
 

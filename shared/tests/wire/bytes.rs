@@ -305,4 +305,12 @@ fn the_bytes_of_a_header_that_are_signed() {
     bytes.extend(hex("08 07 06 05 04 03 02 01 0d 0c 0b 0a 12 11 14 03"));
     bytes.extend([0xd1; 32]);
     assert_eq!(header.signed_bytes().as_slice(), bytes);
+
+    let read = |bytes: &[u8]| ModelHeader::from_signed_bytes(bytes.try_into().unwrap());
+    assert_eq!(read(&bytes), Some(header));
+    for (at, byte) in [(0, b'R'), (15, b'2'), (29, 0xff)] {
+        let mut other = bytes.clone();
+        other[at] = byte;
+        assert_eq!(read(&other), None);
+    }
 }

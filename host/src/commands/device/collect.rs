@@ -63,11 +63,6 @@ impl Collector {
         }
     }
 
-    /// The last part taken: it, and all before it, may be acknowledged once they are safe.
-    pub fn last(&self) -> Option<u64> {
-        self.last
-    }
-
     /// Whether a part waits for its mask.
     pub fn waits(&self) -> bool {
         self.pending.is_some()
@@ -216,8 +211,13 @@ mod tests {
         Message::Mask(chunk.unwrap())
     }
 
-    fn numbers(collector: &mut Collector, messages: impl IntoIterator<Item = Message>) -> Vec<(u64, u64)> {
-        let parts = messages.into_iter().flat_map(|message| collector.take(message));
+    fn numbers(
+        collector: &mut Collector,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Vec<(u64, u64)> {
+        let parts = messages
+            .into_iter()
+            .flat_map(|message| collector.take(message));
         parts.map(|part| (part.number, part.missing)).collect()
     }
 
@@ -225,8 +225,11 @@ mod tests {
     fn each_part_once_and_gaps_are_told() {
         let mut collector = Collector::new(false, true, Some(4));
         let came = [3, 4, 5, 5, 6, 9, 8, 10].map(part);
-        assert_eq!(numbers(&mut collector, came), [(5, 0), (6, 0), (9, 2), (10, 0)]);
-        assert_eq!(collector.last(), Some(10));
+        assert_eq!(
+            numbers(&mut collector, came),
+            [(5, 0), (6, 0), (9, 2), (10, 0)]
+        );
+        assert_eq!(collector.last, Some(10));
     }
 
     #[test]
@@ -234,38 +237,53 @@ mod tests {
         let mut collector = Collector::new(true, true, Some(4));
         // Part 6 was damaged, and comes when all is sent anew.
         assert_eq!(numbers(&mut collector, [5, 7, 8].map(part)), [(5, 0)]);
-        assert_eq!(collector.last(), Some(5));
-        assert_eq!(numbers(&mut collector, [6, 7, 8].map(part)), [(6, 0), (7, 0), (8, 0)]);
+        assert_eq!(collector.last, Some(5));
+        assert_eq!(
+            numbers(&mut collector, [6, 7, 8].map(part)),
+            [(6, 0), (7, 0), (8, 0)]
+        );
         // Parts 9 and 10 never come: the device has dropped them.
         for _ in 1..SIGHTINGS {
             assert_eq!(numbers(&mut collector, [11, 12, 13].map(part)), []);
         }
-        assert_eq!(numbers(&mut collector, [11, 12].map(part)), [(11, 2), (12, 0)]);
+        assert_eq!(
+            numbers(&mut collector, [11, 12].map(part)),
+            [(11, 2), (12, 0)]
+        );
     }
 
     #[test]
     fn a_defect_comes_with_its_mask() {
         let mut collector = Collector::new(false, true, None);
         assert_eq!(collector.take(defect(1)), []);
-        assert_eq!(collector.last(), None, "nothing may be acknowledged yet");
+        assert_eq!(collector.last, None, "nothing may be acknowledged yet");
         let parts = collector.take(mask(1));
         assert_eq!(parts[0].mask, Some(vec![(3, 2), (9, 1)]));
-        assert_eq!(collector.last(), Some(1));
+        assert_eq!(collector.last, Some(1));
         // One whose mask was dropped goes without it, at the next part or after a while.
-        assert_eq!(numbers(&mut collector, [defect(2), part(3)]), [(2, 0), (3, 0)]);
+        assert_eq!(
+            numbers(&mut collector, [defect(2), part(3)]),
+            [(2, 0), (3, 0)]
+        );
         assert_eq!(collector.take(defect(4)), []);
         assert_eq!(collector.silence().unwrap().mask, None);
-        assert_eq!((collector.last(), collector.silence()), (Some(4), None));
+        assert_eq!((collector.last, collector.silence()), (Some(4), None));
     }
 
     #[test]
     fn where_bytes_get_lost_a_mask_is_waited_for() {
         let mut collector = Collector::new(true, true, Some(0));
         assert_eq!(numbers(&mut collector, [defect(1), part(2)]), []);
-        assert_eq!(numbers(&mut collector, [defect(1), mask(1), part(2)]), [(1, 0), (2, 0)]);
+        assert_eq!(
+            numbers(&mut collector, [defect(1), mask(1), part(2)]),
+            [(1, 0), (2, 0)]
+        );
         for _ in 1..SIGHTINGS {
             assert_eq!(numbers(&mut collector, [defect(3), part(4)]), []);
         }
-        assert_eq!(numbers(&mut collector, [defect(3), part(4)]), [(3, 0), (4, 0)]);
+        assert_eq!(
+            numbers(&mut collector, [defect(3), part(4)]),
+            [(3, 0), (4, 0)]
+        );
     }
 }

@@ -132,16 +132,23 @@ impl Connection {
                 }
             }
         }
-        bail!("{}: the device does not answer; check that residua-edge runs", self.address)
+        bail!(
+            "{}: the device does not answer; check that residua-edge runs",
+            self.address
+        )
     }
 
     /// Has a command obeyed. Errors with the device's refusal.
     pub fn obey(&mut self, command: Command) -> Result<()> {
-        self.try_obey(command)?.map_err(|refusal| anyhow!("{}: {refusal}", self.address))
+        self.try_obey(command)?
+            .map_err(|refusal| anyhow!("{}: {refusal}", self.address))
     }
 
     /// Has a command obeyed, or learns why it was not.
-    pub fn try_obey(&mut self, command: Command) -> Result<Result<(), residua_shared::wire::Refusal>> {
+    pub fn try_obey(
+        &mut self,
+        command: Command,
+    ) -> Result<Result<(), residua_shared::wire::Refusal>> {
         self.ask(command, |id, message| match message {
             Message::Answer(answer) if answer.request == id => Some(answer.result),
             _ => None,
@@ -184,11 +191,12 @@ impl Connection {
             }
         };
         let (waiting, mut refused) = (&mut self.waiting, None);
-        self.reader.extend(&buffer[..read], |message| match message {
-            Ok(message) => waiting.push_back(message),
-            Err(error @ residua_shared::wire::WireError::Version(_)) => refused = Some(error),
-            Err(_) => {}
-        });
+        self.reader
+            .extend(&buffer[..read], |message| match message {
+                Ok(message) => waiting.push_back(message),
+                Err(error @ residua_shared::wire::WireError::Version(_)) => refused = Some(error),
+                Err(_) => {}
+            });
         match refused {
             Some(error) => Err(error).with_context(|| self.address.clone()),
             None => Ok(()),

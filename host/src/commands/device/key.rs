@@ -1,4 +1,9 @@
-use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::{Path, PathBuf}};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, ensure};
 use residua_edge::update::SigningKey;
@@ -31,7 +36,10 @@ impl Args {
             .create_new(true)
             .mode(0o600)
             .open(&self.file)
-            .and_then(|mut file| file.write_all(hex(&seed).as_bytes()).and_then(|()| file.sync_all()));
+            .and_then(|mut file| {
+                file.write_all(hex(&seed).as_bytes())
+                    .and_then(|()| file.sync_all())
+            });
         secret.with_context(|| format!("{}: cannot be written", self.file.display()))?;
         let key = SigningKey::from_seed(&seed).trusted();
         save::replace(&public, hex(&key.to_bytes()).as_bytes())?;
@@ -46,7 +54,10 @@ impl Args {
 /// Reads the secret key.
 pub fn read(file: &Path) -> Result<SigningKey> {
     let text = fs::read_to_string(file).with_context(|| {
-        format!("{}: cannot be read; `residua device-key FILE` makes a key", file.display())
+        format!(
+            "{}: cannot be read; `residua device-key FILE` makes a key",
+            file.display()
+        )
     })?;
     let seed = bytes(text.trim()).with_context(|| {
         format!(

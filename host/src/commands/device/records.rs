@@ -145,14 +145,22 @@ fn kind(fault: &Fault) -> String {
 pub fn part_line(part: &Part) -> String {
     let (time, found) = match &part.found {
         Ok(report) => (report.time, verdict_text(report)),
-        Err(fault) => (fault.time, format!("NONE    {}: {}", kind(fault), fault.detail)),
+        Err(fault) => (
+            fault.time,
+            format!("NONE    {}: {}", kind(fault), fault.detail),
+        ),
     };
     format!("part {:<8} {}  {found}", part.number, clock(time))
 }
 
 /// The line for people of a fault that concerns no part.
 pub fn fault_line(fault: &Fault) -> String {
-    format!("FAULT         {}  {}: {}", clock(fault.time), kind(fault), fault.detail)
+    format!(
+        "FAULT         {}  {}: {}",
+        clock(fault.time),
+        kind(fault),
+        fault.detail
+    )
 }
 
 fn verdict_text(report: &Report) -> String {
@@ -171,7 +179,11 @@ fn verdict_text(report: &Report) -> String {
             region.top
         )
     });
-    let overflow = if verdict.overflow { ", and more than the tables hold" } else { "" };
+    let overflow = if verdict.overflow {
+        ", and more than the tables hold"
+    } else {
+        ""
+    };
     format!(
         "{outcome}  score {:.2} (threshold {:.2} grey levels)  {} region{}{largest}{overflow}",
         scale.grey(verdict.score),

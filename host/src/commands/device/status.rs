@@ -72,9 +72,10 @@ impl Args {
         if self.json {
             return console::print(&serde_json::to_string(&status)?);
         }
-        status.lines().iter().try_for_each(|(name, value)| {
-            console::print(&format!("{name:<14} {value}"))
-        })
+        status
+            .lines()
+            .iter()
+            .try_for_each(|(name, value)| console::print(&format!("{name:<14} {value}")))
     }
 }
 
@@ -117,19 +118,29 @@ impl Status {
     fn lines(&self) -> Vec<(&'static str, String)> {
         let model = self.model.as_ref();
         let threshold = model.map(|m| {
-            format!("{:.2} grey levels ({} steps)", m.threshold, m.threshold_steps)
+            format!(
+                "{:.2} grey levels ({} steps)",
+                m.threshold, m.threshold_steps
+            )
         });
         let named = model.map(|m| {
             format!(
                 "{}, version {}, {}x{}, {}",
-                m.name, m.version, m.width, m.height, &m.digest[..16]
+                m.name,
+                m.version,
+                m.width,
+                m.height,
+                &m.digest[..16]
             )
         });
         let (dropped, latency) = (&self.dropped, &self.latency_ms);
         let none = || "none: every part is rejected".to_owned();
         vec![
             ("device", format!("{} at {}", self.device, self.address)),
-            ("program", format!("residua-edge {}, protocol {}", self.program, self.protocol)),
+            (
+                "program",
+                format!("residua-edge {}, protocol {}", self.program, self.protocol),
+            ),
             ("can", self.capabilities.join(", ")),
             ("model", named.unwrap_or_else(none)),
             ("threshold", threshold.unwrap_or_else(none)),
@@ -193,8 +204,14 @@ fn latency(histogram: &Histogram) -> Latency {
             left = left.saturating_sub(histogram.counts[i]);
             left == 0
         });
-        let bound = bucket.and_then(Histogram::bound).map(|us| f64::from(us) / 1e3);
-        if count == 0 { 0.0 } else { bound.map_or(max, |bound| bound.min(max)) }
+        let bound = bucket
+            .and_then(Histogram::bound)
+            .map(|us| f64::from(us) / 1e3);
+        if count == 0 {
+            0.0
+        } else {
+            bound.map_or(max, |bound| bound.min(max))
+        }
     };
     Latency {
         mean: histogram.total_us as f64 / 1e3 / count.max(1) as f64,
@@ -214,7 +231,10 @@ mod tests {
         (0..99).for_each(|_| histogram.record(900));
         histogram.record(50_000);
         let latency = latency(&histogram);
-        assert_eq!((latency.half, latency.most, latency.max), (1.024, 1.024, 50.0));
+        assert_eq!(
+            (latency.half, latency.most, latency.max),
+            (1.024, 1.024, 50.0)
+        );
         assert_eq!(latency.mean, (99.0 * 0.9 + 50.0) / 100.0);
     }
 

@@ -42,5 +42,9 @@ fn steps(grey: f64, threshold: Threshold) -> Result<u32> {
 }
 
 fn line(threshold: Threshold) -> String {
-    format!("{:.2} grey levels ({} steps)", threshold.grey(), threshold.raw)
+    format!(
+        "{:.2} grey levels ({} steps)",
+        threshold.grey(),
+        threshold.raw
+    )
 }

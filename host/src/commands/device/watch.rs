@@ -125,7 +125,9 @@ impl Watch {
             self.keep(&parts).map_err(Stopped::Here)?;
             // Again for parts that came again: the acknowledgement may have been lost.
             if let Some(part) = self.last {
-                device.tell(Command::Acknowledge { part }).map_err(Stopped::Device)?;
+                device
+                    .tell(Command::Acknowledge { part })
+                    .map_err(Stopped::Device)?;
             }
         }
         Ok(())
@@ -177,7 +179,9 @@ impl Watch {
 
     /// Shows and stores a fault that concerns no part.
     fn fault(&mut self, message: &Message) -> Result<()> {
-        let Message::Fault(fault) = message else { return Ok(()) };
+        let Message::Fault(fault) = message else {
+            return Ok(());
+        };
         if fault.part.is_some() {
             return Ok(());
         }
@@ -221,7 +225,10 @@ impl Store {
                 break;
             }
             let numbered: Numbered = serde_json::from_str(&line).with_context(|| {
-                format!("{}: not what `watch --out` wrote; give another file", path.display())
+                format!(
+                    "{}: not what `watch --out` wrote; give another file",
+                    path.display()
+                )
             })?;
             last = numbered.part.max(last);
             whole += line.len() as u64;
