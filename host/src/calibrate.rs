@@ -67,6 +67,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The scale of maps of a reconstruction with `fraction_bits`; errors name the option.
+    pub fn scale(&self, fraction_bits: u8) -> Result<MapScale> {
+        MapScale::new(fraction_bits, self.box_size)
+            .with_context(|| format!("--box {}", self.box_size))?
+            .on(self.ground)
+            .weighed_by(self.roughness)
+            .context("--roughness")
+    }
+
     /// Checks the ranges; errors name the option.
     pub fn check(&self) -> Result<()> {
         ensure!(

@@ -70,11 +70,7 @@ pub fn calibrate_network(
     options.check()?;
     let dataset = run.dataset(Some(input))?;
     let good = data::load_all(&dataset.split(run.config().data.split_seed)?.calibration)?;
-    let scale = MapScale::new(network.fraction_bits, options.box_size)
-        .with_context(|| format!("--box {}", options.box_size))?
-        .on(options.ground)
-        .weighed_by(options.roughness)
-        .context("--roughness")?;
+    let scale = options.scale(network.fraction_bits)?;
     let onnx = export::onnx(network, input.padded_to(network.side_multiple())?)?;
     let maps = maps(&onnx, network, &good, input, scale, options)?;
     let Calibrating {

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{num::NonZeroU8, path::PathBuf};
 
 use anyhow::{Result, ensure};
 use residua_shared::{frame::Size, rule::Comparison};
@@ -62,6 +62,12 @@ pub struct Args {
     /// What counts as a defect: what is darker than its reconstruction, brighter, or both.
     #[arg(long, default_value = "absolute", value_parser = super::calibrate::comparison())]
     comparison: Comparison,
+    /// Measure differences as contrasts on this ground [default: as they are].
+    #[arg(long, value_name = "GREY")]
+    contrast: Option<NonZeroU8>,
+    /// Weigh differences by this roughness of the reconstruction [default: not].
+    #[arg(long, value_name = "GREY")]
+    roughness: Option<NonZeroU8>,
     /// Side of the box over which differences are averaged, in pixels, odd.
     #[arg(long = "box", value_name = "PIXELS",
           default_value_t = calibrate::Options::default().box_size)]
@@ -93,6 +99,8 @@ impl Args {
         train.device = self.device;
         baseline.calibrate.false_alarm_rate = self.false_alarms;
         baseline.calibrate.comparison = self.comparison;
+        baseline.calibrate.ground = self.contrast;
+        baseline.calibrate.roughness = self.roughness;
         baseline.calibrate.box_size = self.box_size;
         let bench = Bench {
             data: self.data,

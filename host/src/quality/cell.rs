@@ -1,6 +1,6 @@
 //! What is measured in one cell: one data set, one seed, one variant.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use residua_edge::{
     engine::{
         Engine,
@@ -12,7 +12,7 @@ use residua_edge::{
 use residua_shared::{
     frame::{Frame, Size},
     onnx,
-    rule::{DecisionRule, MapScale},
+    rule::DecisionRule,
     verdict::Outcome,
 };
 use serde::{Deserialize, Serialize};
@@ -122,8 +122,7 @@ impl Trained {
     ///
     /// Errors where an option is out of range.
     pub fn measure(&mut self, options: &calibrate::Options, light: bool) -> Result<Measured> {
-        let scale = MapScale::new(self.network.fraction_bits, options.box_size)
-            .with_context(|| format!("--box {}", options.box_size))?;
+        let scale = options.scale(self.network.fraction_bits)?;
         // Maps do not depend on thresholds: with the highest there are, nothing is a region.
         let blind = DecisionRule::new(options.comparison, scale, u32::MAX, 1, u32::MAX)?;
         let mut storage = Storage::new(self.size, blind);

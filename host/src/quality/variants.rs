@@ -1,9 +1,11 @@
 //! The choices that are compared, each a change of the baseline.
 
+use std::num::NonZeroU8;
+
 use crate::{
     calibrate,
     net::config::Preset,
-    train::{self, Objective, Schedule},
+    train::{self, Objective, Schedule, augmentation::Flip},
 };
 use residua_shared::rule::Comparison;
 
@@ -64,6 +66,12 @@ pub const VARIANTS: &[Variant] = &[
     loss!("ms-gms"),
     loss!("mse:0.5,ms-ssim:0.5"),
     loss!("l1:0.5,ms-ssim:0.5"),
+    choice!("augmentation", "gain 0.3", |c| c.train.gain = Some(0.3)),
+    choice!("augmentation", "offset 0.1", |c| c.train.offset = Some(0.1)),
+    choice!("augmentation", "gradient 0.3", |c| c.train.gradient =
+        Some(0.3)),
+    choice!("augmentation", "flip both", |c| c.train.flip =
+        Some(Flip::Both)),
     choice!("preset", "edge-tiny", |c| c.train.preset =
         Some(Preset::EdgeTiny)),
     choice!("preset", "edge-small", |c| c.train.preset =
@@ -77,6 +85,19 @@ pub const VARIANTS: &[Variant] = &[
         Comparison::Dark),
     choice!("comparison", "bright", |c| c.calibrate.comparison =
         Comparison::Bright),
+    choice!("light", "grey difference", |c| c.calibrate.ground = None),
+    choice!("light", "contrast 16", |c| c.calibrate.ground =
+        NonZeroU8::new(16)),
+    choice!("light", "contrast 32", |c| c.calibrate.ground =
+        NonZeroU8::new(32)),
+    choice!("light", "contrast 64", |c| c.calibrate.ground =
+        NonZeroU8::new(64)),
+    choice!("roughness", "no roughness", |c| c.calibrate.roughness =
+        None),
+    choice!("roughness", "roughness 8", |c| c.calibrate.roughness =
+        NonZeroU8::new(8)),
+    choice!("roughness", "roughness 16", |c| c.calibrate.roughness =
+        NonZeroU8::new(16)),
     choice!("box", "box 1", |c| c.calibrate.box_size = 1),
     choice!("box", "box 3", |c| c.calibrate.box_size = 3),
     choice!("box", "box 5", |c| c.calibrate.box_size = 5),

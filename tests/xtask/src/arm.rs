@@ -131,7 +131,7 @@ impl Target {
     }
 
     /// Cargo of a toolchain that can build for it, after [`install`].
-    fn cargo(&self, workspace: &Workspace) -> Result<Command> {
+    pub fn cargo(&self, workspace: &Workspace) -> Result<Command> {
         let from_rustup = has(&delivered_by_rustup(workspace)?, self.name);
         let mut command = if from_rustup {
             workspace.command("cargo")

@@ -10,6 +10,7 @@ mod bench_arm;
 mod bench_train;
 mod check_cuda;
 mod engine;
+mod package;
 mod python;
 mod run;
 mod steps;
@@ -26,6 +27,7 @@ usage: cargo xtask COMMAND
 commands:
   test                    install what is missing, then check, build and test everything
   test ARGUMENTS          install what is missing, then `cargo test --release ARGUMENTS`
+  package                 build Debian packages of residua-edge for arm64 and armhf
   bench                   time the native engine beside onnxruntime and tract
   bench-arm               count instructions per inference on ARM, under QEMU
   bench-train             time training steps beside PyTorch, which is installed for it (some GB)
@@ -36,6 +38,7 @@ commands:
 enum Task<'a> {
     Test,
     TestSome(&'a [String]),
+    Package,
     Bench,
     BenchArm,
     BenchTrain,
@@ -48,6 +51,7 @@ fn parse(arguments: &[String]) -> Option<Task<'_>> {
     match (command.as_str(), &words[..]) {
         ("test", []) => Some(Task::Test),
         ("test", _) => Some(Task::TestSome(rest)),
+        ("package", []) => Some(Task::Package),
         ("bench", []) => Some(Task::Bench),
         ("bench-arm", []) => Some(Task::BenchArm),
         ("bench-train", []) => Some(Task::BenchTrain),
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
     let result = match task {
         Task::Test => test::run(),
         Task::TestSome(arguments) => test::run_some(arguments),
+        Task::Package => package::run(),
         Task::Bench => bench::run(),
         Task::BenchArm => bench_arm::run(),
         Task::BenchTrain => bench_train::run(),

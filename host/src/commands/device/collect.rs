@@ -63,11 +63,6 @@ impl Collector {
         }
     }
 
-    /// The last part taken: it, and all before it, may be acknowledged once they are safe.
-    pub fn last(&self) -> Option<u64> {
-        self.last
-    }
-
     /// Whether a part waits for its mask.
     pub fn waits(&self) -> bool {
         self.pending.is_some()
@@ -234,7 +229,7 @@ mod tests {
             numbers(&mut collector, came),
             [(5, 0), (6, 0), (9, 2), (10, 0)]
         );
-        assert_eq!(collector.last(), Some(10));
+        assert_eq!(collector.last, Some(10));
     }
 
     #[test]
@@ -242,7 +237,7 @@ mod tests {
         let mut collector = Collector::new(true, true, Some(4));
         // Part 6 was damaged, and comes when all is sent anew.
         assert_eq!(numbers(&mut collector, [5, 7, 8].map(part)), [(5, 0)]);
-        assert_eq!(collector.last(), Some(5));
+        assert_eq!(collector.last, Some(5));
         assert_eq!(
             numbers(&mut collector, [6, 7, 8].map(part)),
             [(6, 0), (7, 0), (8, 0)]
@@ -261,10 +256,10 @@ mod tests {
     fn a_defect_comes_with_its_mask() {
         let mut collector = Collector::new(false, true, None);
         assert_eq!(collector.take(defect(1)), []);
-        assert_eq!(collector.last(), None, "nothing may be acknowledged yet");
+        assert_eq!(collector.last, None, "nothing may be acknowledged yet");
         let parts = collector.take(mask(1));
         assert_eq!(parts[0].mask, Some(vec![(3, 2), (9, 1)]));
-        assert_eq!(collector.last(), Some(1));
+        assert_eq!(collector.last, Some(1));
         // One whose mask was dropped goes without it, at the next part or after a while.
         assert_eq!(
             numbers(&mut collector, [defect(2), part(3)]),
@@ -272,7 +267,7 @@ mod tests {
         );
         assert_eq!(collector.take(defect(4)), []);
         assert_eq!(collector.silence().unwrap().mask, None);
-        assert_eq!((collector.last(), collector.silence()), (Some(4), None));
+        assert_eq!((collector.last, collector.silence()), (Some(4), None));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{console, save};
 
 /// Makes the key pair by which devices know who may give them models.
 ///
-/// Keep FILE secret and safe; put FILE.pub on every device (update.key in its configuration).
+/// Keep FILE secret and safe; FILE.pub is for every device.
 #[derive(clap::Args)]
 pub struct Args {
     /// Where the secret key goes; the public one goes beside it, to FILE.pub.

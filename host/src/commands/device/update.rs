@@ -32,7 +32,7 @@ impl Args {
         let hello = device.hello()?;
         ensure!(
             hello.capabilities.contains(Capabilities::UPDATE),
-            "{}: the device takes no models; set [update] in its configuration",
+            "{}: the device takes no models over the link; put model.onnx on it by hand",
             device.address()
         );
         let current = hello.model.map_or(0, |model| model.version);

@@ -1,0 +1,97 @@
+//! `cargo xtask package`: Debian packages of residua-edge for ARM boards.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    arm,
+    run::run as run_command,
+    steps::{Step, run_all},
+    workspace::Workspace,
+};
+
+const STEPS: &[Step<Workspace>] = &[
+    ("ARM targets", arm::install),
+    ("QEMU and cross linkers", arm::install_programs),
+    ("packages", packages),
+];
+
+/// Debian's names of the targets with Linux.
+const ARCHITECTURES: [(&str, &str); 2] = [
+    ("aarch64-unknown-linux-gnu", "arm64"),
+    ("armv7-unknown-linux-gnueabihf", "armhf"),
+];
+
+/// Builds the packages into `package` in the target folder.
+pub fn run() -> Result<()> {
+    run_all(STEPS, &Workspace::of_this_program())
+}
+
+fn packages(workspace: &Workspace) -> Result<()> {
+    for (name, architecture) in ARCHITECTURES {
+        let target = arm::TARGETS.iter().find(|target| target.name == name);
+        let mut cargo = target.context("a known target")?.cargo(workspace)?;
+        cargo.args(["build", "--release", "--target", name]);
+        run_command(cargo.args(["--package", "residua-device"]))?;
+        package(workspace, name, architecture)?;
+    }
+    Ok(())
+}
+
+fn package(workspace: &Workspace, target: &str, architecture: &str) -> Result<()> {
+    let device = workspace.root.join("edge/device");
+    let folder = workspace.target.join("package").join(architecture);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    let program = workspace.target.join(target).join("release/residua-edge");
+    install(&program, &folder.join("usr/bin/residua-edge"))?;
+    install(
+        &device.join("residua-edge.toml"),
+        &folder.join("etc/residua/residua-edge.toml"),
+    )?;
+    install(
+        &device.join("debian/residua-edge.service"),
+        &folder.join("usr/lib/systemd/system/residua-edge.service"),
+    )?;
+    let version = env!("CARGO_PKG_VERSION");
+    write(
+        &folder.join("DEBIAN/control"),
+        &format!(
+            "Package: residua-edge\nVersion: {version}\nArchitecture: {architecture}\n\
+             Maintainer: The residua developers <residua@localhost>\nDepends: libc6 (>= 2.34)\n\
+             Section: science\nPriority: optional\n\
+             Description: visual inspection beside the conveyor\n"
+        ),
+    )?;
+    // What the operator has changed is kept when the package is upgraded.
+    write(
+        &folder.join("DEBIAN/conffiles"),
+        "/etc/residua/residua-edge.toml\n",
+    )?;
+    let package = format!("residua-edge_{version}_{architecture}.deb");
+    run_command(
+        workspace
+            .command("dpkg-deb")
+            .args(["--root-owner-group", "--build"])
+            .arg(&folder)
+            .arg(workspace.target.join("package").join(package)),
+    )
+}
+
+fn install(from: &Path, to: &Path) -> Result<()> {
+    make_folder(to)?;
+    fs::copy(from, to).with_context(|| from.display().to_string())?;
+    Ok(())
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    make_folder(file)?;
+    fs::write(file, text).with_context(|| file.display().to_string())
+}
+
+fn make_folder(file: &Path) -> Result<()> {
+    let folder = file.parent().context("a file in a folder")?;
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())
+}
