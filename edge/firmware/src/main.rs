@@ -73,7 +73,8 @@ fn main() -> ! {
         Err(Failed) => {
             let mut detail = String::new();
             // It fits.
-            let _ = detail.push_str("the model does not run on this processor; build the firmware again");
+            let _ = detail
+                .push_str("the model does not run on this processor; build the firmware again");
             let fault = Fault {
                 part: None,
                 kind: FaultKind::Model,
@@ -117,7 +118,11 @@ fn inspect(rule: DecisionRule, mut strip: Inspector, uart: &mut Uart) -> ! {
             part,
             verdict: window.verdict,
             threshold: rule.image_threshold(),
-            regions: window.regions.iter().map(|region| within(region, &window)).collect(),
+            regions: window
+                .regions
+                .iter()
+                .map(|region| within(region, &window))
+                .collect(),
         };
         part += 1;
         send(uart, &Message::Report(report));
