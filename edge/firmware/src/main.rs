@@ -131,12 +131,12 @@ fn inspect(rule: DecisionRule, mut strip: Inspector, uart: &mut Uart) -> ! {
         match uart.receive() {
             ROW => {
                 row.fill_with(|| uart.receive());
-                if let Ok(Some(window)) = strip.push_row(&row) {
+                if let Some(window) = strip.push_row(&row).unwrap_or_else(|_| stop()) {
                     report(window, uart);
                 }
             }
             END => {
-                while let Ok(Some(window)) = strip.finish() {
+                while let Some(window) = strip.finish().unwrap_or_else(|_| stop()) {
                     report(window, uart);
                 }
             }
