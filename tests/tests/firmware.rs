@@ -15,9 +15,12 @@ use residua_runner::case::Engine;
 use residua_shared::{
     frame::Size,
     manifest::Manifest,
-    wire::{Hello, MAX_FRAME, Message, encode},
+    wire::{Hello, MAX_FRAME, MAX_REGIONS, Message, Report, encode},
 };
-use residua_tests::{golden, judge, targets::Case};
+use residua_tests::{
+    golden, judge,
+    targets::{Answer, Case},
+};
 
 /// Board and the variable with the program's path.
 const BOARDS: [(&str, &str); 2] = [
@@ -72,11 +75,22 @@ fn expected(manifest: &Manifest, onnx: &[u8], images: &[Vec<u8>]) -> Vec<Vec<u8>
         repetitions: 1,
     };
     let hello = encode(&hello, &mut [0; MAX_FRAME]).unwrap().to_vec();
-    let answers = judge::answers(&case).unwrap().into_iter();
-    [hello]
-        .into_iter()
-        .chain(answers.map(|answer| answer.frame))
-        .collect()
+    let answers = (0..).zip(judge::answers(&case).unwrap());
+    let rule = manifest.rule;
+    let report = |(part, answer): (u64, Answer)| {
+        let mut regions = answer.suspects;
+        regions.retain(|region| rule.counts(region.area, region.peak));
+        // Strips list regions as they end.
+        regions.sort_by_key(|region| region.bottom);
+        let report = Message::Report(Report {
+            part,
+            verdict: answer.verdict,
+            threshold: rule.image_threshold(),
+            regions: regions.into_iter().take(MAX_REGIONS).collect(),
+        });
+        encode(&report, &mut [0; MAX_FRAME]).unwrap().to_vec()
+    };
+    [hello].into_iter().chain(answers.map(report)).collect()
 }
 
 /// The firmware's whole run on what comes over the line.

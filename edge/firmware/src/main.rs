@@ -37,6 +37,9 @@ const END: u8 = 0;
 const ROW: u8 = 1;
 const STOP: u8 = 2;
 
+/// Counting regions that end in a window at the most; more are a defect that says so.
+const ENDING: usize = 1024;
+
 /// The board's kernel, where the processor has what it needs.
 fn kernel() -> Option<&'static dyn Kernel> {
     #[cfg(feature = "mps3-an547")]
@@ -55,7 +58,7 @@ fn main() -> ! {
     static mut FILTER: [u32; LENGTHS.filter] = [0; LENGTHS.filter];
     static mut RUNS: [OpenRun; LENGTHS.runs] = [OpenRun::EMPTY; LENGTHS.runs];
     static mut REGIONS: [OpenRegion; LENGTHS.regions] = [OpenRegion::EMPTY; LENGTHS.regions];
-    static mut ENDED: [StripRegion; MAX_REGIONS] = [StripRegion::EMPTY; MAX_REGIONS];
+    static mut ENDED: [StripRegion; ENDING] = [StripRegion::EMPTY; ENDING];
     #[allow(unsafe_code)]
     // SAFETY: the only use of the port.
     let mut uart = unsafe { Uart::new() };
@@ -121,6 +124,7 @@ fn inspect(rule: DecisionRule, mut strip: Inspector, uart: &mut Uart) -> ! {
             regions: window
                 .regions
                 .iter()
+                .take(MAX_REGIONS)
                 .map(|region| within(region, &window))
                 .collect(),
         };
