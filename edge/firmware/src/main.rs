@@ -37,6 +37,9 @@ const END: u8 = 0;
 const ROW: u8 = 1;
 const STOP: u8 = 2;
 
+/// Counting regions that end in a window at the most; more are a defect that says so.
+const ENDING: usize = 1024;
+
 /// The board's kernel, where the processor has what it needs.
 fn kernel() -> Option<&'static dyn Kernel> {
     #[cfg(feature = "mps3-an547")]
@@ -55,7 +58,7 @@ fn main() -> ! {
     static mut FILTER: [u32; LENGTHS.filter] = [0; LENGTHS.filter];
     static mut RUNS: [OpenRun; LENGTHS.runs] = [OpenRun::EMPTY; LENGTHS.runs];
     static mut REGIONS: [OpenRegion; LENGTHS.regions] = [OpenRegion::EMPTY; LENGTHS.regions];
-    static mut ENDED: [StripRegion; MAX_REGIONS] = [StripRegion::EMPTY; MAX_REGIONS];
+    static mut ENDED: [StripRegion; ENDING] = [StripRegion::EMPTY; ENDING];
     #[allow(unsafe_code)]
     // SAFETY: the only use of the port.
     let mut uart = unsafe { Uart::new() };
@@ -73,7 +76,8 @@ fn main() -> ! {
         Err(Failed) => {
             let mut detail = String::new();
             // It fits.
-            let _ = detail.push_str("the model does not run on this processor; build the firmware again");
+            let _ = detail
+                .push_str("the model does not run on this processor; build the firmware again");
             let fault = Fault {
                 part: None,
                 kind: FaultKind::Model,
@@ -117,7 +121,12 @@ fn inspect(rule: DecisionRule, mut strip: Inspector, uart: &mut Uart) -> ! {
             part,
             verdict: window.verdict,
             threshold: rule.image_threshold(),
-            regions: window.regions.iter().map(|region| within(region, &window)).collect(),
+            regions: window
+                .regions
+                .iter()
+                .take(MAX_REGIONS)
+                .map(|region| within(region, &window))
+                .collect(),
         };
         part += 1;
         send(uart, &Message::Report(report));
@@ -126,12 +135,12 @@ fn inspect(rule: DecisionRule, mut strip: Inspector, uart: &mut Uart) -> ! {
         match uart.receive() {
             ROW => {
                 row.fill_with(|| uart.receive());
-                if let Ok(Some(window)) = strip.push_row(&row) {
+                if let Some(window) = strip.push_row(&row).unwrap_or_else(|_| stop()) {
                     report(window, uart);
                 }
             }
             END => {
-                while let Ok(Some(window)) = strip.finish() {
+                while let Some(window) = strip.finish().unwrap_or_else(|_| stop()) {
                     report(window, uart);
                 }
             }
