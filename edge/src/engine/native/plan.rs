@@ -5,9 +5,10 @@ use residua_shared::net::{MAX_LAYERS, Name, Net, Source, name};
 
 use super::{
     error::{PlanError, PlanProblem},
+    extent::Extent,
     kernel::Kernel,
     line::{ALIGNMENT, Line},
-    pack::Packed,
+    pack::Parts,
     schedule::{IMAGE, MAX_LINES, Schedule},
 };
 
@@ -36,6 +37,9 @@ pub struct Stage {
     pub depth_to_space: bool,
     /// Whether it yields the reconstruction.
     pub last: bool,
+    /// The weights that are not 0, for each output line and each of its pixels that one pixel of the
+    /// convolution makes; without depth-to-space there is one of them.
+    pub extents: [[Extent; 2]; 2],
 }
 
 impl Stage {
@@ -56,7 +60,7 @@ impl Stage {
             source_channels.extend([1]);
         }
         let lines = if layer.depth_to_space { 2 } else { 1 };
-        Self {
+        let mut stage = Self {
             name: name(layer.name),
             sources,
             source_channels,
@@ -68,7 +72,16 @@ impl Stage {
             channels: layer.channels(),
             depth_to_space: layer.depth_to_space,
             last: layer.requantization.is_none(),
+            extents: [[Extent::whole(layer.kernel); 2]; 2],
+        };
+        for line in 0..lines {
+            for pixel in 0..lines {
+                let places = pixel * stage.channels..(pixel + 1) * stage.channels;
+                let channels = places.map(|place| stage.convolution_channel(line, place));
+                stage.extents[line][pixel] = Extent::of(layer, channels);
+            }
         }
+        stage
     }
 
     /// Output lines that one row of the convolution makes.
@@ -177,18 +190,18 @@ impl Plan {
 
     /// Bytes of the weights, packed for a kernel.
     pub fn weights_len(&self, kernel: &dyn Kernel) -> usize {
-        self.packing(kernel).last().map_or(0, Packed::end) + ALIGNMENT - 1
+        self.packing(kernel).last().map_or(0, Parts::end) + ALIGNMENT - 1
     }
 
     /// Where each layer's packed weights lie.
-    pub(super) fn packing(&self, kernel: &dyn Kernel) -> Vec<Packed, MAX_LAYERS> {
+    pub(super) fn packing(&self, kernel: &dyn Kernel) -> Vec<Parts, MAX_LAYERS> {
         let mut end = 0;
-        let packed = self.stages.iter().map(|stage| {
-            let packed = Packed::new(stage, kernel, end);
-            end = packed.end();
-            packed
+        let layers = self.stages.iter().map(|stage| {
+            let parts = Parts::new(stage, kernel, end);
+            end = parts.end();
+            parts
         });
-        packed.collect()
+        layers.collect()
     }
 
     /// The table of layers.

@@ -132,7 +132,7 @@ unsafe fn tile<const PIXELS: usize, const BLOCKS: usize>(
         let shifts = load(block.shifts);
         for (pixel, sums) in sums.into_iter().enumerate() {
             let bytes = requantize(sums, shifts).to_le_bytes();
-            let start = block.start + (x + pixel) * row.channels;
+            let start = block.start + (x + pixel) * row.step;
             output[start..][..block.used].copy_from_slice(&bytes[..block.used]);
         }
     }

@@ -1,5 +1,5 @@
-//! aarch64: plain NEON, and NEON with the dot product. Both multiply signed bytes, so that
-//! activations are taken as a - 128.
+//! aarch64: plain NEON, and NEON with the dot product. Both multiply signed bytes, so that lines
+//! hold a - 128.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "std")]
@@ -17,7 +17,7 @@ pub use dot::NeonDot;
 pub struct Neon;
 
 const LANES: usize = 4;
-const DEPTH: usize = 16;
+const DEPTH: usize = 8;
 const FORMAT: Format = Format::new(LANES, DEPTH, CENTRE);
 const CENTRE: u8 = 128;
 
@@ -51,8 +51,9 @@ impl Kernel for Neon {
     }
 }
 
-/// 16 products a pair of multiplications: weights are within ±127 and activations within -128 to
-/// 127, so that a sum of two products, at most 2 · 127 · 128 = 32512, fits 16 bits.
+/// Groups of taps are taken by twos: weights are within ±127 and activations within -128 to 127, so
+/// that a sum of two products, at most 2 · 127 · 128 = 32512, fits 16 bits, and one addition into 32
+/// bits serves both.
 ///
 /// # Safety
 /// [`Row::check`] has passed for this output; the format is [`FORMAT`]; x + `PIXELS` <=
@@ -67,18 +68,34 @@ unsafe fn tile<const PIXELS: usize>(row: &Row<'_>, block: &Block<'_>, x: usize, 
         // lengths, in their order.
         unsafe {
             let mut taps = stretch.bytes.as_ptr().add(x * stretch.step);
-            for _ in 0..stretch.length / DEPTH {
-                let these: [int8x16_t; LANES] =
-                    core::array::from_fn(|lane| vld1q_s8(weights.add(lane * DEPTH)));
+            for _ in 0..stretch.length / (2 * DEPTH) {
+                let (first, second) = (group(weights), group(weights.add(LANES * DEPTH)));
                 for (pixel, sums) in sums.iter_mut().enumerate() {
-                    let taps = centred(vld1q_u8(taps.add(pixel * stretch.step)));
-                    for (sum, weights) in sums.iter_mut().zip(these) {
-                        let products = vmull_s8(vget_low_s8(taps), vget_low_s8(weights));
-                        let products = vmlal_high_s8(products, taps, weights);
-                        *sum = vpadalq_s16(*sum, products);
+                    let taps = taps.add(pixel * stretch.step);
+                    let (one, two) = (twice(taps), twice(taps.add(DEPTH)));
+                    for half in 0..LANES / 2 {
+                        let low = vmull_s8(vget_low_s8(one), vget_low_s8(first[half]));
+                        let low = vmlal_s8(low, vget_low_s8(two), vget_low_s8(second[half]));
+                        let high = vmull_high_s8(one, first[half]);
+                        let high = vmlal_high_s8(high, two, second[half]);
+                        sums[2 * half] = vpadalq_s16(sums[2 * half], low);
+                        sums[2 * half + 1] = vpadalq_s16(sums[2 * half + 1], high);
                     }
                 }
-                taps = taps.add(DEPTH);
+                taps = taps.add(2 * DEPTH);
+                weights = weights.add(2 * LANES * DEPTH);
+            }
+            if !stretch.length.is_multiple_of(2 * DEPTH) {
+                let these = group(weights);
+                for (pixel, sums) in sums.iter_mut().enumerate() {
+                    let taps = twice(taps.add(pixel * stretch.step));
+                    for half in 0..LANES / 2 {
+                        let low = vmull_s8(vget_low_s8(taps), vget_low_s8(these[half]));
+                        let high = vmull_high_s8(taps, these[half]);
+                        sums[2 * half] = vpadalq_s16(sums[2 * half], low);
+                        sums[2 * half + 1] = vpadalq_s16(sums[2 * half + 1], high);
+                    }
+                }
                 weights = weights.add(LANES * DEPTH);
             }
         }
@@ -88,16 +105,37 @@ unsafe fn tile<const PIXELS: usize>(row: &Row<'_>, block: &Block<'_>, x: usize, 
     for (pixel, [a, b, c, d]) in sums.into_iter().enumerate() {
         let sums = vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d));
         let words = requantize(vaddq_s32(sums, biases), shifts);
-        let bytes = vqmovn_u16(vcombine_u16(words, words));
-        let start = block.start + (x + pixel) * row.channels;
-        store(&mut output[start..][..block.used], bytes);
+        let bytes = centred(vqmovn_u16(vcombine_u16(words, words)));
+        let bytes = vget_lane_u32::<0>(vreinterpret_u32_u8(bytes)).to_le_bytes();
+        let output = &mut output[block.start + (x + pixel) * row.step..][..block.used];
+        store(output, bytes);
     }
 }
 
-/// Activations less 128.
+/// The weights of a group of taps, two lanes in each register.
+///
+/// # Safety
+/// They are there: `LANES * DEPTH` bytes.
 #[target_feature(enable = "neon")]
-fn centred(activations: uint8x16_t) -> int8x16_t {
-    vreinterpretq_s8_u8(veorq_u8(activations, vdupq_n_u8(CENTRE)))
+unsafe fn group(weights: *const i8) -> [int8x16_t; LANES / 2] {
+    // SAFETY: the caller's.
+    unsafe { [vld1q_s8(weights), vld1q_s8(weights.add(16))] }
+}
+
+/// Eight bytes in both halves of a register.
+///
+/// # Safety
+/// They can be read.
+#[target_feature(enable = "neon")]
+unsafe fn twice(taps: *const u8) -> int8x16_t {
+    // SAFETY: the caller's; the instruction needs no alignment.
+    vreinterpretq_s8_u64(vdupq_n_u64(unsafe { taps.cast::<u64>().read_unaligned() }))
+}
+
+/// Less 128, as signed bytes.
+#[target_feature(enable = "neon")]
+fn centred(activations: uint8x8_t) -> uint8x8_t {
+    veor_u8(activations, vdup_n_u8(CENTRE))
 }
 
 /// Four values from the `first` on.
@@ -110,10 +148,16 @@ unsafe fn load(values: &[u8], first: usize) -> int32x4_t {
     unsafe { vreinterpretq_s32_u8(vld1q_u8(values.as_ptr().add(first * 4))) }
 }
 
-#[target_feature(enable = "neon")]
-fn store(output: &mut [u8], bytes: uint8x8_t) {
-    let bytes = vget_lane_u64::<0>(vreinterpret_u64_u8(bytes)).to_le_bytes();
-    output.copy_from_slice(&bytes[..output.len()]);
+/// Writes the first bytes to `output`, usually all of them: then without calling for a copy.
+fn store<const BYTES: usize>(output: &mut [u8], bytes: [u8; BYTES]) {
+    match output.first_chunk_mut() {
+        Some(all) => *all = bytes,
+        None => {
+            for (output, byte) in output.iter_mut().zip(bytes) {
+                *output = byte;
+            }
+        }
+    }
 }
 
 /// [`super::scalar::requantize`], four times, but for the upper limit: that of u16 instead of 255.

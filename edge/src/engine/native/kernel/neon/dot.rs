@@ -96,7 +96,7 @@ unsafe fn tile<const PIXELS: usize, const BLOCKS: usize>(
             let at = |taps: *const u8, pixel: usize| taps.add(pixel * stretch.step);
             for _ in 0..stretch.length / 16 {
                 let these: [int8x16_t; PIXELS] =
-                    core::array::from_fn(|pixel| centred(vld1q_u8(at(taps, pixel))));
+                    core::array::from_fn(|pixel| vld1q_s8(at(taps, pixel).cast()));
                 multiply::<PIXELS, BLOCKS, 0>(&mut sums, &these, &mut weights);
                 multiply::<PIXELS, BLOCKS, 1>(&mut sums, &these, &mut weights);
                 multiply::<PIXELS, BLOCKS, 2>(&mut sums, &these, &mut weights);
@@ -106,7 +106,7 @@ unsafe fn tile<const PIXELS: usize, const BLOCKS: usize>(
             for _ in 0..stretch.length % 16 / DEPTH {
                 let these: [int8x16_t; PIXELS] = core::array::from_fn(|pixel| {
                     let taps = at(taps, pixel).cast::<u32>().read_unaligned();
-                    centred(vreinterpretq_u8_u32(vdupq_n_u32(taps)))
+                    vreinterpretq_s8_u32(vdupq_n_u32(taps))
                 });
                 multiply::<PIXELS, BLOCKS, 0>(&mut sums, &these, &mut weights);
                 taps = taps.add(DEPTH);
@@ -117,9 +117,10 @@ unsafe fn tile<const PIXELS: usize, const BLOCKS: usize>(
         let shifts = head(block.shifts);
         for (pixel, sums) in sums.into_iter().enumerate() {
             let words = [0, 1].map(|half| requantize(sums[half], shifts[half]));
-            let bytes = vqmovn_u16(vcombine_u16(words[0], words[1]));
-            let start = block.start + (x + pixel) * row.channels;
-            store(&mut output[start..][..block.used], bytes);
+            let bytes = centred(vqmovn_u16(vcombine_u16(words[0], words[1])));
+            let bytes = vget_lane_u64::<0>(vreinterpret_u64_u8(bytes)).to_le_bytes();
+            let output = &mut output[block.start + (x + pixel) * row.step..][..block.used];
+            store(output, bytes);
         }
     }
 }
