@@ -6,6 +6,8 @@
 //! as many behind a concatenation). Strides, channels and kernel widths are gone: only lengths and
 //! steps are left.
 
+#[cfg(all(feature = "std", target_arch = "arm", target_os = "linux"))]
+pub mod armv7;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod avx2;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -13,6 +15,11 @@ pub mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 pub mod scalar;
+#[cfg(any(
+    target_arch = "aarch64",
+    all(feature = "std", target_arch = "arm", target_os = "linux")
+))]
+mod tiles;
 
 use core::fmt;
 
@@ -158,7 +165,7 @@ impl<'a> Row<'a> {
 
 /// Tiles of the first of these sizes that is not wider than the row (the last size is 1), each with
 /// its first pixel; the last tile may cover pixels of the one before again.
-#[cfg(any(all(feature = "std", target_arch = "x86_64"), target_arch = "aarch64"))]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 fn spans<const SIZES: usize>(
     sizes: [usize; SIZES],
     width: usize,
@@ -169,7 +176,7 @@ fn spans<const SIZES: usize>(
 }
 
 /// The next blocks of a row that has so many more.
-#[cfg(any(all(feature = "std", target_arch = "x86_64"), target_arch = "aarch64"))]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 fn next<'a, const BLOCKS: usize>(
     blocks: &mut impl Iterator<Item = Block<'a>>,
 ) -> [Block<'a>; BLOCKS] {
@@ -215,6 +222,8 @@ pub fn all() -> Vec<&'static dyn Kernel, 4> {
     kernels.extend(avx2::Avx2::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     kernels.extend(avx512::Avx512::detect().map(|kernel| kernel as &dyn Kernel));
+    #[cfg(all(feature = "std", target_arch = "arm", target_os = "linux"))]
+    kernels.extend(armv7::Neon32::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(target_arch = "aarch64")]
     kernels.extend([&neon::Neon as &dyn Kernel]);
     #[cfg(all(feature = "std", target_arch = "aarch64"))]
