@@ -12,6 +12,8 @@ pub mod armv7;
 pub mod avx2;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod avx512;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub mod avx_vnni;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 pub mod scalar;
@@ -220,6 +222,8 @@ pub fn all() -> Vec<&'static dyn Kernel, 4> {
     kernels.extend([&scalar::Scalar as &dyn Kernel]);
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     kernels.extend(avx2::Avx2::detect().map(|kernel| kernel as &dyn Kernel));
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    kernels.extend(avx_vnni::AvxVnni::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     kernels.extend(avx512::Avx512::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(all(feature = "std", target_arch = "arm", target_os = "linux"))]

@@ -182,6 +182,18 @@ impl Plan {
         self.schedule.latency() as usize
     }
 
+    /// Rows that an image may begin above a row of the reconstruction for that row to be the same
+    /// as if it began higher: as far as the network sees, and a multiple of its stride.
+    pub fn overlap_rows(&self) -> usize {
+        let (reach, period) = (self.schedule.reach(), self.schedule.period());
+        (reach + period - 1) as usize / period as usize * period as usize
+    }
+
+    /// What such a beginning must be a multiple of.
+    pub fn period(&self) -> usize {
+        self.schedule.period() as usize
+    }
+
     /// Bytes of the arena.
     pub fn arena_len(&self) -> usize {
         // So many may be skipped to reach an aligned address.

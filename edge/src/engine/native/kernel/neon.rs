@@ -8,7 +8,7 @@ mod dot;
 use core::arch::{aarch64::*, asm};
 
 use super::{
-    Block, Format, Kernel, Row,
+    Block, Format, Kernel, Row, Stretch,
     tiles::{Tile, Walk, cover},
 };
 
@@ -241,8 +241,66 @@ impl Requantize {
     }
 }
 
-/// The scalar code where lines are centred, which the compiler then knows.
+/// A 1x1 convolution of 4 or 8 channels by vectors of four pixels, others by the scalar code.
 fn sums(row: &Row<'_>, output: &mut [i32]) {
     assert_eq!(row.format, Format::output(CENTRE));
-    super::scalar::sums(row, output);
+    row.check(output.len());
+    match row.stretches {
+        // SAFETY: the row was checked, and is as the function asks.
+        [
+            Stretch {
+                bytes,
+                step: 8,
+                length: 8,
+            },
+        ] if row.width >= 4 => unsafe {
+            sums_of_one_stretch::<8>(row, bytes, output);
+        },
+        // SAFETY: as above.
+        [
+            Stretch {
+                bytes,
+                step: 4,
+                length: 4,
+            },
+        ] if row.width >= 4 => unsafe {
+            sums_of_one_stretch::<4>(row, bytes, output);
+        },
+        _ => super::scalar::sums(row, output),
+    }
+}
+
+/// # Safety
+/// [`Row::check`] has passed for this output; the row has one stretch, these bytes with a length
+/// and a step of `LENGTH`, 4 or 8, and at least 4 pixels.
+unsafe fn sums_of_one_stretch<const LENGTH: usize>(
+    row: &Row<'_>,
+    bytes: &[u8],
+    output: &mut [i32],
+) {
+    for block in row.blocks() {
+        let bias = i32::from_le_bytes(block.biases.try_into().expect("one lane"));
+        // 4 weights twice, or 8.
+        let weights: [u8; 8] = core::array::from_fn(|index| block.weights[index % LENGTH]);
+        for x in (0..row.width).step_by(4) {
+            let x = x.min(row.width - 4);
+            // SAFETY: x + 4 <= width, so that the four pixels lie inside the stretch and the four
+            // sums inside the output. NEON belongs to the architecture.
+            unsafe {
+                let weights = vld1_s8(weights.as_ptr().cast());
+                let products = |index: usize| {
+                    let taps = vld1_s8(bytes.as_ptr().add(x * LENGTH + 8 * index).cast());
+                    vpaddlq_s16(vmull_s8(taps, weights))
+                };
+                let sums = if LENGTH == 8 {
+                    let first = vpaddq_s32(products(0), products(1));
+                    vpaddq_s32(first, vpaddq_s32(products(2), products(3)))
+                } else {
+                    vpaddq_s32(products(0), products(1))
+                };
+                let sums = vaddq_s32(sums, vdupq_n_s32(bias));
+                vst1q_s32(output.as_mut_ptr().add(x), sums);
+            }
+        }
+    }
 }
