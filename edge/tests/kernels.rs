@@ -76,7 +76,7 @@ impl Random {
             0 => 127,
             1 => -127,
             2 => [-127, 127][self.next() as usize % 2],
-            _ => (self.next() % 255) as i8 - 127,
+            _ => ((self.next() % 255) as i16 - 127) as i8,
         }
     }
 }
