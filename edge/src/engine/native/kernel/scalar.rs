@@ -67,8 +67,16 @@ fn requantized<const LANES: usize>(
 /// [`Kernel::sums`].
 #[inline(always)]
 pub fn sums(row: &Row<'_>, output: &mut [i32]) {
-    let centre = row.format.centre;
-    assert_eq!(row.format, Format::output(centre));
+    assert_eq!(row.format, Format::output(row.format.centre));
+    match row.format.centre {
+        0 => sums_less::<0>(row, output),
+        128 => sums_less::<128>(row, output),
+        centre => panic!("no instruction set takes {centre} from activations"),
+    }
+}
+
+#[inline(always)]
+fn sums_less<const CENTRE: u8>(row: &Row<'_>, output: &mut [i32]) {
     row.check(output.len());
     for block in row.blocks() {
         let [bias] = lanes(block.biases);
@@ -81,7 +89,7 @@ pub fn sums(row: &Row<'_>, output: &mut [i32]) {
             for (x, out) in output.iter_mut().enumerate() {
                 let taps = &stretch.bytes[x * stretch.step..][..stretch.length];
                 let products = taps.iter().zip(these);
-                *out += products.map(|(&a, &w)| product(a, w, centre)).sum::<i32>();
+                *out += products.map(|(&a, &w)| product(a, w, CENTRE)).sum::<i32>();
             }
         }
     }
