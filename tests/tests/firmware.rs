@@ -15,7 +15,10 @@ use residua_runner::case::Engine;
 use residua_shared::{
     frame::Size,
     manifest::Manifest,
-    wire::{Hello, MAX_FRAME, MAX_REGIONS, Message, Report, encode},
+    wire::{
+        Capabilities, Hello, MAX_FRAME, MAX_REGIONS, Message, Model, ProgramVersion, Report, Time,
+        VERSION, encode,
+    },
 };
 use residua_tests::{
     golden, judge,
@@ -58,11 +61,24 @@ fn images(size: Size) -> Vec<Vec<u8>> {
 }
 
 /// A greeting, and the judge's report on each image.
-fn expected(manifest: &Manifest, onnx: &[u8], images: &[Vec<u8>]) -> Vec<Vec<u8>> {
+fn expected(machine: &str, manifest: &Manifest, onnx: &[u8], images: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let hello = Message::Hello(Hello {
-        model: manifest.digest,
-        input: manifest.input,
-        name: manifest.name.clone(),
+        protocol: VERSION,
+        program: ProgramVersion {
+            major: 0,
+            minor: 1,
+            patch: 0,
+        },
+        device: machine.parse().unwrap(),
+        capabilities: Capabilities::default(),
+        next_part: 0,
+        model: Some(Model {
+            digest: manifest.digest,
+            version: 0,
+            input: manifest.input,
+            threshold: manifest.rule.image_threshold(),
+            name: manifest.name.clone(),
+        }),
     });
     let case = Case {
         engine: Engine::Reference(onnx.to_vec()),
@@ -84,6 +100,7 @@ fn expected(manifest: &Manifest, onnx: &[u8], images: &[Vec<u8>]) -> Vec<Vec<u8>
         regions.sort_by_key(|region| region.bottom);
         let report = Message::Report(Report {
             part,
+            time: Time::default(),
             verdict: answer.verdict,
             threshold: rule.image_threshold(),
             regions: regions.into_iter().take(MAX_REGIONS).collect(),
@@ -130,8 +147,8 @@ fn boards_report_what_the_reference_does() {
         line.push(END);
     }
     line.push(STOP);
-    let expected = expected(&manifest, &onnx, &images);
     for (machine, variable) in BOARDS {
+        let expected = expected(machine, &manifest, &onnx, &images);
         let output = board((machine, variable), &line);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
