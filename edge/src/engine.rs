@@ -1,5 +1,7 @@
 //! Image → reconstruction: what runs the network.
 
+#[cfg(feature = "std")]
+pub mod bands;
 pub mod native;
 pub mod reference;
 #[cfg(feature = "tract")]

@@ -35,6 +35,7 @@ pub enum Comparison {
 
 impl Comparison {
     /// The anomaly of one residual, in its steps; never negative.
+    #[inline]
     pub fn of(self, residual: i32) -> u32 {
         match self {
             Self::Absolute => residual.unsigned_abs(),

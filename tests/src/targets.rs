@@ -77,7 +77,7 @@ pub const ARMV7: Target = Target {
     variable: "RESIDUA_RUNNER_ARMV7",
     qemu: &["qemu-arm", "-L", "/usr/arm-linux-gnueabihf"],
     bare: false,
-    kernels: 1,
+    kernels: 2,
 };
 
 /// A Cortex-M7.

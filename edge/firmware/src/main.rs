@@ -25,10 +25,15 @@ use residua_edge::{
     strip::{OpenRegion, OpenRun, Strip, StripBuffers, StripRegion, Window},
 };
 use residua_shared::{
+    frame::Size,
+    manifest::Digest,
     onnx,
     rule::DecisionRule,
     verdict::Region,
-    wire::{self, Fault, FaultKind, Hello, MAX_FRAME, MAX_REGIONS, Message, Report},
+    wire::{
+        self, Capabilities, Fault, FaultKind, Hello, MAX_FRAME, MAX_REGIONS, Message, Model,
+        ProgramVersion, Report, Time,
+    },
 };
 use semihosting::eprintln;
 use uart::Uart;
@@ -36,6 +41,36 @@ use uart::Uart;
 const END: u8 = 0;
 const ROW: u8 = 1;
 const STOP: u8 = 2;
+
+const DEVICE: &str = if cfg!(feature = "mps3-an547") {
+    "mps3-an547"
+} else {
+    "mps2-an500"
+};
+
+/// This program's version.
+const PROGRAM: ProgramVersion = ProgramVersion {
+    major: number(env!("CARGO_PKG_VERSION_MAJOR")),
+    minor: number(env!("CARGO_PKG_VERSION_MINOR")),
+    patch: number(env!("CARGO_PKG_VERSION_PATCH")),
+};
+
+/// No clock is read: every message says the device's start.
+const TIME: Time = Time {
+    uptime_us: 0,
+    unix_us: None,
+};
+
+/// A number in decimal; a build with any other ends here.
+const fn number(text: &str) -> u16 {
+    match u16::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("not a number"),
+    }
+}
+
+/// Counting regions that end in a window at the most; more are a defect that says so.
+const ENDING: usize = 1024;
 
 /// The board's kernel, where the processor has what it needs.
 fn kernel() -> Option<&'static dyn Kernel> {
@@ -55,7 +90,7 @@ fn main() -> ! {
     static mut FILTER: [u32; LENGTHS.filter] = [0; LENGTHS.filter];
     static mut RUNS: [OpenRun; LENGTHS.runs] = [OpenRun::EMPTY; LENGTHS.runs];
     static mut REGIONS: [OpenRegion; LENGTHS.regions] = [OpenRegion::EMPTY; LENGTHS.regions];
-    static mut ENDED: [StripRegion; MAX_REGIONS] = [StripRegion::EMPTY; MAX_REGIONS];
+    static mut ENDED: [StripRegion; ENDING] = [StripRegion::EMPTY; ENDING];
     #[allow(unsafe_code)]
     // SAFETY: the only use of the port.
     let mut uart = unsafe { Uart::new() };
@@ -73,9 +108,11 @@ fn main() -> ! {
         Err(Failed) => {
             let mut detail = String::new();
             // It fits.
-            let _ = detail.push_str("the model does not run on this processor; build the firmware again");
+            let _ = detail
+                .push_str("the model does not run on this processor; build the firmware again");
             let fault = Fault {
                 part: None,
+                time: TIME,
                 kind: FaultKind::Model,
                 detail,
             };
@@ -104,8 +141,29 @@ fn strip(
     let engine = Native::packed(&net, input, kernel, weights, arena).map_err(|_| Failed)?;
     let window = NonZeroU32::new(model::HEIGHT).ok_or(Failed)?;
     let strip = Strip::new(engine, rule, window, buffers).map_err(|_| Failed)?;
-    send(uart, &Message::Hello(Hello { model, input, name }));
+    send(uart, &Message::Hello(hello(model, input, name, rule)));
     Ok((rule, strip))
+}
+
+/// The greeting.
+fn hello(digest: Digest, input: Size, name: String<64>, rule: DecisionRule) -> Hello {
+    let mut device = String::new();
+    // It fits.
+    let _ = device.push_str(DEVICE);
+    Hello {
+        protocol: wire::VERSION,
+        program: PROGRAM,
+        device,
+        capabilities: Capabilities::default(),
+        next_part: 0,
+        model: Some(Model {
+            digest,
+            version: 0,
+            input,
+            threshold: rule.image_threshold(),
+            name,
+        }),
+    }
 }
 
 /// Inspects what comes until [`STOP`].
@@ -115,9 +173,15 @@ fn inspect(rule: DecisionRule, mut strip: Inspector, uart: &mut Uart) -> ! {
     let mut report = |window: Window<'_>, uart: &mut Uart| {
         let report = Report {
             part,
+            time: TIME,
             verdict: window.verdict,
             threshold: rule.image_threshold(),
-            regions: window.regions.iter().map(|region| within(region, &window)).collect(),
+            regions: window
+                .regions
+                .iter()
+                .take(MAX_REGIONS)
+                .map(|region| within(region, &window))
+                .collect(),
         };
         part += 1;
         send(uart, &Message::Report(report));
@@ -126,12 +190,12 @@ fn inspect(rule: DecisionRule, mut strip: Inspector, uart: &mut Uart) -> ! {
         match uart.receive() {
             ROW => {
                 row.fill_with(|| uart.receive());
-                if let Ok(Some(window)) = strip.push_row(&row) {
+                if let Some(window) = strip.push_row(&row).unwrap_or_else(|_| stop()) {
                     report(window, uart);
                 }
             }
             END => {
-                while let Ok(Some(window)) = strip.finish() {
+                while let Some(window) = strip.finish().unwrap_or_else(|_| stop()) {
                     report(window, uart);
                 }
             }

@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! Net → plan (geometry, rings, arena) ← schedule (which rows when)
-//!     → pack (weights in the kernel's order)
+//!     → pack (weights in the kernel's order, without those that are 0 for a whole part: extent)
 //!     → Native: push_row … finish, each row by the kernel
 //! ```
 
 mod error;
+mod extent;
 pub mod kernel;
 mod line;
 mod pack;
@@ -24,7 +25,7 @@ use residua_shared::{
 use super::{Engine, EngineError, check_frame, check_graph};
 use kernel::{Kernel, Row, Stretch};
 use line::ALIGNMENT;
-use pack::Packed;
+use pack::Parts;
 use schedule::{IMAGE, MAX_LINES, Rows};
 
 pub use error::{PlanError, PlanProblem};
@@ -42,7 +43,7 @@ pub struct Native<B, W = B> {
     input: Size,
     fraction_bits: u8,
     kernel: &'static dyn Kernel,
-    packing: Vec<Packed, MAX_LAYERS>,
+    packing: Vec<Parts, MAX_LAYERS>,
     weights: Aligned<W>,
     arena: Aligned<B>,
     /// Image rows taken, and after the last one those of padding and of zeros.
@@ -94,8 +95,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Native<B, W> {
         let (given, formats) = (weights.as_ref(), kernel.formats());
         BufferError::at_least("weights", given.len(), plan.packed_len(formats))?;
         let mut same = true;
-        plan.each_part(net, formats, |at, part| {
-            same &= given[at..].starts_with(part)
+        plan.each_piece(net, formats, |at, piece| {
+            same &= given[at..].starts_with(piece)
         });
         if !same {
             return Err(EngineError::Weights);
@@ -117,7 +118,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Native<B, W> {
     ) -> Result<Self, EngineError> {
         let packing = plan.packing(kernel.formats());
         let mut arena = Aligned::new("arena", arena, plan.arena_len())?;
-        arena.bytes_mut().fill(0);
+        // Zeros, as lines hold them.
+        arena.bytes_mut().fill(kernel.centre());
         let mut native = Self {
             plan,
             input,
@@ -164,8 +166,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Native<B, W> {
         let slot = &mut self.arena.bytes_mut()[line.slot(self.pushed)];
         let pixels = &mut slot[line.first_pixel()..][..line.width];
         let (over, beside) = pixels.split_at_mut(row.len());
-        over.copy_from_slice(row);
-        beside.fill(row[row.len() - 1]);
+        let centre = self.kernel.centre();
+        for (over, pixel) in over.iter_mut().zip(row) {
+            *over = pixel ^ centre;
+        }
+        beside.fill(row[row.len() - 1] ^ centre);
         Ok(self.advance(output))
     }
 
@@ -219,58 +224,69 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Native<B, W> {
 
     /// Computes the next row of a layer's convolution.
     fn compute(&mut self, layer: usize, output: &mut [i32]) {
-        let stage = &self.plan.stages[layer];
+        let Self {
+            plan,
+            kernel,
+            packing,
+            weights,
+            arena,
+            done,
+            heights,
+            ..
+        } = self;
+        let stage = &plan.stages[layer];
         let line = layer + 1;
-        let target = self.plan.lines.get(line).copied().unwrap_or_default();
-        let arena = self.arena.bytes_mut();
+        let target = plan.lines.get(line).copied().unwrap_or_default();
+        let arena = arena.bytes_mut();
         let end = if stage.last {
             arena.len()
         } else {
             target.start
         };
         let (before, after) = arena.split_at_mut(end);
+        let first = done[line] / stage.lines() as i64;
+        let first = plan.schedule.first_read(layer, first);
 
-        let packed = self.packing[layer];
-        let row = self.done[line] / stage.lines() as i64;
-        let first = self.plan.schedule.first_read(layer, row);
-        let mut stretches: Vec<Stretch<'_>, { 2 * MAX_KERNEL }> = Vec::new();
-        for &source in &stage.sources {
-            let ring = self.plan.lines[source];
-            let before_taps = (ring.left - stage.left) * ring.channels;
-            let slots = ring.slots(first).zip(first..).take(stage.kernel);
-            for (slot, row) in slots {
-                let inside = (0..self.heights[source]).contains(&row);
-                // Zeros lie at the arena's start.
-                let slot = if inside { slot } else { 0..ring.bytes() };
-                // At most two sources of at most MAX_KERNEL rows.
-                stretches.extend([Stretch {
-                    bytes: &before[slot][before_taps..],
-                    step: packed.pixels * stage.stride * ring.channels,
-                    length: packed.stretch(stage, ring.channels),
-                }]);
+        for part in packing[layer].iter() {
+            let mut stretches: Vec<Stretch<'_>, { 2 * MAX_KERNEL }> = Vec::new();
+            for &source in &stage.sources {
+                let ring = plan.lines[source];
+                let before_taps = (ring.left + part.extent.left - stage.left) * ring.channels;
+                let first = first + part.extent.top as i64;
+                let slots = ring.slots(first).zip(first..).take(part.extent.rows);
+                for (slot, row) in slots {
+                    let inside = (0..heights[source]).contains(&row);
+                    // Zeros lie at the arena's start.
+                    let slot = if inside { slot } else { 0..ring.bytes() };
+                    // At most two sources of at most MAX_KERNEL rows.
+                    stretches.extend([Stretch {
+                        bytes: &before[slot][before_taps..],
+                        step: part.pixels * stage.stride * ring.channels,
+                        length: part.stretch(stage, ring.channels),
+                    }]);
+                }
+            }
+            let row = Row {
+                stretches: &stretches,
+                width: if stage.last {
+                    output.len()
+                } else {
+                    stage.width / part.pixels
+                },
+                weights: &weights.bytes()[part.start..part.end()],
+                format: part.format,
+                outputs: part.outputs(),
+                step: part.pixels * stage.line_channels(),
+            };
+            if stage.last {
+                kernel.sums(&row, output);
+            } else {
+                let slot = target.slot(done[line] + part.line as i64).start - target.start;
+                let start = slot + target.first_pixel() + part.place;
+                kernel.activations(&row, &mut after[start..]);
             }
         }
-        let row = Row {
-            stretches: &stretches,
-            width: if stage.last {
-                output.len()
-            } else {
-                stage.width / packed.pixels
-            },
-            weights: &self.weights.bytes()[packed.start..packed.end()],
-            format: packed.format,
-            lines: stage.lines(),
-            line_step: target.bytes(),
-            channels: packed.line_channels(stage),
-        };
-        if stage.last {
-            self.kernel.sums(&row, output);
-        } else {
-            let slot = target.slot(self.done[line]).start - target.start;
-            self.kernel
-                .activations(&row, &mut after[slot + target.first_pixel()..]);
-        }
-        self.done[line] += stage.lines() as i64;
+        done[line] += stage.lines() as i64;
     }
 }
 

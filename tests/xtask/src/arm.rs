@@ -21,6 +21,8 @@ pub struct Target {
     pub linker: Option<&'static str>,
     /// The environment variable through which tests find the runner program.
     pub variable: &'static str,
+    /// The board that the firmware runs on, and the variable through which tests find it.
+    pub firmware: Option<(&'static str, &'static str)>,
 }
 
 /// Every target. One more is one more entry, beside the one in the tests.
@@ -29,21 +31,25 @@ pub const TARGETS: &[Target] = &[
         name: "aarch64-unknown-linux-gnu",
         linker: Some("aarch64-linux-gnu-gcc"),
         variable: "RESIDUA_RUNNER_AARCH64",
+        firmware: None,
     },
     Target {
         name: "armv7-unknown-linux-gnueabihf",
         linker: Some("arm-linux-gnueabihf-gcc"),
         variable: "RESIDUA_RUNNER_ARMV7",
+        firmware: None,
     },
     Target {
         name: "thumbv7em-none-eabihf",
         linker: None,
         variable: "RESIDUA_RUNNER_CORTEX_M7",
+        firmware: Some(("mps2-an500", "RESIDUA_FIRMWARE_CORTEX_M7")),
     },
     Target {
         name: "thumbv8m.main-none-eabihf",
         linker: None,
         variable: "RESIDUA_RUNNER_CORTEX_M55",
+        firmware: Some(("mps3-an547", "RESIDUA_FIRMWARE_CORTEX_M55")),
     },
 ];
 
@@ -110,7 +116,40 @@ pub fn build_runners(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Builds the firmware of both boards, with the model of its test. The linker refuses what does not
+/// fit their memory.
+pub fn build_firmware(workspace: &Workspace) -> Result<()> {
+    for target in TARGETS {
+        if let Some((board, _)) = target.firmware {
+            let mut cargo = target.cargo(workspace)?;
+            cargo.args(["build", "--release", "--locked", "--target", target.name]);
+            cargo.args([
+                "--manifest-path",
+                "edge/firmware/Cargo.toml",
+                "--features",
+                board,
+            ]);
+            cargo.arg("--target-dir").arg(firmware_folder(workspace));
+            let model = workspace.root.join("tests/fixtures/firmware");
+            run(cargo.env("RESIDUA_MODEL", model))?;
+        }
+    }
+    Ok(())
+}
+
+/// Apart from the workspace's own, whose profile has other settings.
+fn firmware_folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("firmware")
+}
+
 impl Target {
+    /// The firmware, after [`build_firmware`], and the variable for its path.
+    pub fn firmware(&self, workspace: &Workspace) -> Option<(&'static str, PathBuf)> {
+        let folder = firmware_folder(workspace).join(self.name).join("release");
+        let (_, variable) = self.firmware?;
+        Some((variable, folder.join("residua-firmware")))
+    }
+
     /// Whether it has an operating system, and with it tract.
     pub fn is_linux(&self) -> bool {
         self.linker.is_some()

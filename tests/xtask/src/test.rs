@@ -23,6 +23,7 @@ const INSTALL: &[Step<Workspace>] = &[
     ("ARM targets", arm::install),
     ("QEMU and cross linkers", arm::install_programs),
     ("runner programs for ARM", arm::build_runners),
+    ("firmware", arm::build_firmware),
 ];
 
 /// What compiles everything, once, in the profile of the tests.
@@ -85,6 +86,7 @@ fn with_runners<'c>(
     command.env(python::VARIABLE, TESTS.interpreter(workspace));
     for target in arm::TARGETS {
         command.env(target.variable, target.runner(workspace));
+        command.envs(target.firmware(workspace));
     }
     command
 }

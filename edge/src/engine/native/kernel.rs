@@ -6,15 +6,24 @@
 //! as many behind a concatenation). Strides, channels and kernel widths are gone: only lengths and
 //! steps are left.
 
+#[cfg(all(feature = "std", target_arch = "arm", target_os = "linux"))]
+pub mod armv7;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod avx2;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod avx512;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub mod avx_vnni;
 #[cfg(cortex_m)]
 pub mod cortex_m;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 pub mod scalar;
+#[cfg(any(
+    target_arch = "aarch64",
+    all(feature = "std", target_arch = "arm", target_os = "linux")
+))]
+mod tiles;
 
 use core::fmt;
 
@@ -23,7 +32,7 @@ use heapless::Vec;
 /// How many output channels a kernel computes side by side, and how many input bytes of each at
 /// a time: weights lie as `[block of lanes][stretch][length / depth][lanes][depth]`.
 ///
-/// Where an instruction set multiplies signed bytes only, activations are taken as a - 128, and
+/// Where an instruction set multiplies signed bytes only, lines hold a - 128, padding included, and
 /// biases are packed as bias + 128 Σw: a · w = (a - 128) · w + 128 · w. No sum leaves the bound of
 /// the network's reader by it, since |bias| + 128 Σ|w| stays within.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +41,8 @@ pub struct Format {
     pub lanes: usize,
     /// Input bytes multiplied together; stretches are filled up to it by weights of 0.
     pub depth: usize,
-    /// What is taken from every activation: 0 or 128.
+    /// What is taken from every activation before it is stored, as a signed byte: 0 or 128. The
+    /// same in all formats of a kernel.
     pub centre: u8,
     /// Whether weights are i16, each four of a lane in the order 0, 2, 1, 3: as pairs for the even
     /// and the odd ones of four bytes.
@@ -40,8 +50,10 @@ pub struct Format {
 }
 
 impl Format {
-    /// Of the last layer's weights, whatever the kernel: one channel, byte after byte.
-    pub const OUTPUT: Self = Self::new(1, 1, 0);
+    /// Of the last layer's weights: one channel, byte after byte.
+    pub const fn output(centre: u8) -> Self {
+        Self::new(1, 1, centre)
+    }
 
     /// A format.
     pub const fn new(lanes: usize, depth: usize, centre: u8) -> Self {
@@ -89,6 +101,11 @@ pub const DSP: &[Format] = &[Format::paired(8)];
 /// What `cortex_m::Helium` takes, known everywhere so that a workstation can pack for it.
 pub const HELIUM: &[Format] = &[Format::new(4, 16, 128)];
 
+/// What a kernel's formats take from activations, all of them the same.
+pub(super) fn centre(formats: &[Format]) -> u8 {
+    formats.first().map_or(0, |format| format.centre)
+}
+
 /// The largest [`Format::depth`]: lines have so many bytes more than their pixels.
 pub const MAX_DEPTH: usize = 16;
 
@@ -103,26 +120,24 @@ pub struct Stretch<'a> {
     pub length: usize,
 }
 
-/// One output row of one layer.
+/// One output row of one layer, or some channels of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     /// In the order of the weights.
     pub stretches: &'a [Stretch<'a>],
     /// Pixels that the convolution computes.
     pub width: usize,
-    /// The layer's packed weights.
+    /// The packed weights.
     pub weights: &'a [u8],
     /// Their format.
     pub format: Format,
-    /// Output lines, 2 with depth-to-space.
-    pub lines: usize,
-    /// Bytes from an output line to the next.
-    pub line_step: usize,
-    /// Bytes of each output line that an output pixel makes, in blocks of [`Format::lanes`].
-    pub channels: usize,
+    /// Channels computed of each output pixel, in blocks of [`Format::lanes`].
+    pub outputs: usize,
+    /// Bytes from an output pixel to the next.
+    pub step: usize,
 }
 
-/// Output channels that are computed together: part of one output line.
+/// Output channels that are computed together.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
     /// One i32 a lane.
@@ -131,7 +146,7 @@ pub struct Block<'a> {
     pub shifts: &'a [u8],
     /// `[stretch][length / depth][lanes][depth]`.
     pub weights: &'a [u8],
-    /// Where in the output its first pixel goes; the next goes `channels` further.
+    /// Where in the output its first pixel goes; the next goes [`Row::step`] further.
     pub start: usize,
     /// Lanes that are channels, `1..=lanes`.
     pub used: usize,
@@ -143,27 +158,21 @@ impl<'a> Row<'a> {
         self.stretches.iter().map(|stretch| stretch.length).sum()
     }
 
-    /// Blocks of each output line.
-    fn blocks_a_line(&self) -> usize {
-        self.channels.div_ceil(self.format.lanes)
-    }
-
     /// The blocks, in the order of the weights.
     pub fn blocks(&self) -> impl ExactSizeIterator<Item = Block<'a>> + 'a {
-        let (format, channels, line_step) = (self.format, self.channels, self.line_step);
-        let (head, a_line) = (format.head(), self.blocks_a_line());
-        let size = head + self.taps() * format.lanes * format.weight();
-        let blocks = self.weights.chunks_exact(size).take(self.lines * a_line);
-        blocks.enumerate().map(move |(index, block)| {
-            let (head, weights) = block.split_at(head);
+        let (format, outputs) = (self.format, self.outputs);
+        let size = format.head() + self.taps() * format.lanes * format.weight();
+        let starts = (0..outputs).step_by(format.lanes);
+        let blocks = self.weights.chunks_exact(size).zip(starts);
+        blocks.map(move |(block, start)| {
+            let (head, weights) = block.split_at(format.head());
             let (biases, shifts) = head.split_at(format.lanes * 4);
-            let (line, first) = (index / a_line, index % a_line * format.lanes);
             Block {
                 biases,
                 shifts,
                 weights,
-                start: line * line_step + first,
-                used: format.lanes.min(channels - first),
+                start,
+                used: format.lanes.min(outputs - start),
             }
         })
     }
@@ -172,7 +181,7 @@ impl<'a> Row<'a> {
     /// that is read. Kernels that compute with pointers rely on it.
     pub fn check(&self, output: usize) {
         let Format { lanes, depth, .. } = self.format;
-        assert!(lanes > 0 && depth > 0 && self.channels > 0 && self.width > 0 && self.lines > 0);
+        assert!(lanes > 0 && depth > 0 && self.outputs > 0 && self.width > 0);
         // In release builds products would wrap, and then prove nothing.
         let end = |count: usize, step: usize, length: Option<usize>| {
             count.checked_mul(step)?.checked_add(length?)
@@ -189,21 +198,18 @@ impl<'a> Row<'a> {
         }
         let group = lanes * self.format.weight();
         let block = end(self.taps(), group, Some(self.format.head()));
-        let blocks = self.lines.checked_mul(self.blocks_a_line());
-        let weights = block.zip(blocks).and_then(|(a, b)| a.checked_mul(b));
+        let weights = block.and_then(|block| block.checked_mul(self.outputs.div_ceil(lanes)));
         assert!(within(weights, self.weights.len()));
-        let line = self.width.checked_mul(self.channels);
-        assert!(within(end(self.lines - 1, self.line_step, line), output));
+        assert!(within(
+            end(self.width - 1, self.step, Some(self.outputs)),
+            output
+        ));
     }
 }
 
 /// Tiles of the first of these sizes that is not wider than the row (the last size is 1), each with
 /// its first pixel; the last tile may cover pixels of the one before again.
-#[cfg(any(
-    all(feature = "std", target_arch = "x86_64"),
-    target_arch = "aarch64",
-    cortex_m
-))]
+#[cfg(any(all(feature = "std", target_arch = "x86_64"), cortex_m))]
 fn spans<const SIZES: usize>(
     sizes: [usize; SIZES],
     width: usize,
@@ -214,7 +220,7 @@ fn spans<const SIZES: usize>(
 }
 
 /// The next blocks of a row that has so many more.
-#[cfg(any(all(feature = "std", target_arch = "x86_64"), target_arch = "aarch64"))]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 fn next<'a, const BLOCKS: usize>(
     blocks: &mut impl Iterator<Item = Block<'a>>,
 ) -> [Block<'a>; BLOCKS] {
@@ -229,15 +235,20 @@ pub trait Kernel: fmt::Debug + Sync {
     /// The formats of weights that it takes, of about the same speed a weight; better ones first.
     fn formats(&self) -> &'static [Format];
 
+    /// What its formats take from activations.
+    fn centre(&self) -> u8 {
+        centre(self.formats())
+    }
+
     /// Computes one row of activations into `output`, which starts with pixel 0: y =
-    /// clamp(round_half_even((bias + Σ taps · weights) · 2^-shift), 0, 255). Bytes that are not
-    /// [`Row::channels`] of a pixel stay as they are.
+    /// clamp(round_half_even((bias + Σ taps · weights) · 2^-shift), 0, 255), less the centre. Bytes
+    /// that are not [`Row::outputs`] of a pixel stay as they are.
     ///
     /// # Panics
     /// Where a buffer of the row is too short, or its format is none of this kernel's.
     fn activations(&self, row: &Row<'_>, output: &mut [u8]);
 
-    /// Computes one row of the last layer, whose weights have [`Format::OUTPUT`]: bias + Σ taps ·
+    /// Computes one row of the last layer, whose weights have [`Format::output`]: bias + Σ taps ·
     /// weights.
     ///
     /// # Panics
@@ -254,11 +265,15 @@ pub fn all() -> Vec<&'static dyn Kernel, 4> {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     kernels.extend(avx2::Avx2::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    kernels.extend(avx_vnni::AvxVnni::detect().map(|kernel| kernel as &dyn Kernel));
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
     kernels.extend(avx512::Avx512::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(cortex_m)]
     kernels.extend(cortex_m::Dsp::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(cortex_m)]
     kernels.extend(cortex_m::Helium::detect().map(|kernel| kernel as &dyn Kernel));
+    #[cfg(all(feature = "std", target_arch = "arm", target_os = "linux"))]
+    kernels.extend(armv7::Neon32::detect().map(|kernel| kernel as &dyn Kernel));
     #[cfg(target_arch = "aarch64")]
     kernels.extend([&neon::Neon as &dyn Kernel]);
     #[cfg(all(feature = "std", target_arch = "aarch64"))]

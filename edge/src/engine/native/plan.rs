@@ -8,9 +8,10 @@ use residua_shared::{
 
 use super::{
     error::{PlanError, PlanProblem},
+    extent::Extent,
     kernel::{Format, Kernel},
     line::{ALIGNMENT, Line},
-    pack::Packed,
+    pack::Parts,
     schedule::{IMAGE, MAX_LINES, Schedule},
 };
 
@@ -39,6 +40,9 @@ pub struct Stage {
     pub depth_to_space: bool,
     /// Whether it yields the reconstruction.
     pub last: bool,
+    /// The weights that are not 0, for each output line and each of its pixels that one pixel of the
+    /// convolution makes; without depth-to-space there is one of them.
+    pub extents: [[Extent; 2]; 2],
 }
 
 impl Stage {
@@ -59,7 +63,7 @@ impl Stage {
             source_channels.extend([1]);
         }
         let lines = if layer.depth_to_space { 2 } else { 1 };
-        Self {
+        let mut stage = Self {
             name: name(layer.name),
             sources,
             source_channels,
@@ -71,7 +75,16 @@ impl Stage {
             channels: layer.channels(),
             depth_to_space: layer.depth_to_space,
             last: layer.requantization.is_none(),
+            extents: [[Extent::whole(layer.kernel); 2]; 2],
+        };
+        for line in 0..lines {
+            for pixel in 0..lines {
+                let places = pixel * stage.channels..(pixel + 1) * stage.channels;
+                let channels = places.map(|place| stage.convolution_channel(line, place));
+                stage.extents[line][pixel] = Extent::of(layer, channels);
+            }
         }
+        stage
     }
 
     /// Output lines that one row of the convolution makes.
@@ -172,6 +185,18 @@ impl Plan {
         self.schedule.latency() as usize
     }
 
+    /// Rows that an image may begin above a row of the reconstruction for that row to be the same
+    /// as if it began higher: as far as the network sees, and a multiple of its stride.
+    pub fn overlap_rows(&self) -> usize {
+        let (reach, period) = (self.schedule.reach(), self.schedule.period());
+        (reach + period - 1) as usize / period as usize * period as usize
+    }
+
+    /// What such a beginning must be a multiple of.
+    pub fn period(&self) -> usize {
+        self.schedule.period() as usize
+    }
+
     /// Bytes of the arena.
     pub fn arena_len(&self) -> usize {
         // So many may be skipped to reach an aligned address.
@@ -185,7 +210,7 @@ impl Plan {
 
     /// Bytes of the weights, packed for a kernel with these formats, from an aligned address on.
     pub fn packed_len(&self, formats: &[Format]) -> usize {
-        self.packing(formats).last().map_or(0, Packed::end)
+        self.packing(formats).last().map_or(0, Parts::end)
     }
 
     /// Packs the weights of the network that this plan is of, for [`super::Native::packed`], into
@@ -198,34 +223,36 @@ impl Plan {
         weights: &mut [u8],
     ) -> Result<(), BufferError> {
         BufferError::at_least("weights", weights.len(), self.packed_len(formats))?;
-        self.each_part(net, formats, |at, part| {
-            weights[at..][..part.len()].copy_from_slice(part);
+        self.each_piece(net, formats, |at, piece| {
+            weights[at..][..piece.len()].copy_from_slice(piece);
         });
         Ok(())
     }
 
-    /// Every part of the packed weights, and where it lies.
-    pub(super) fn each_part(
+    /// Every piece of the packed weights, and where it lies.
+    pub(super) fn each_piece(
         &self,
         net: &Net<'_>,
         formats: &[Format],
         mut put: impl FnMut(usize, &[u8]),
     ) {
         let packing = self.packing(formats);
-        for ((layer, stage), packed) in net.layers().iter().zip(&self.stages).zip(&packing) {
-            packed.pack(layer, stage, &mut |at, part| put(packed.start + at, part));
+        for ((layer, stage), parts) in net.layers().iter().zip(&self.stages).zip(&packing) {
+            for part in parts.iter() {
+                part.pack(layer, stage, &mut put);
+            }
         }
     }
 
     /// Where each layer's packed weights lie.
-    pub(super) fn packing(&self, formats: &[Format]) -> Vec<Packed, MAX_LAYERS> {
+    pub(super) fn packing(&self, formats: &[Format]) -> Vec<Parts, MAX_LAYERS> {
         let mut end = 0;
-        let packed = self.stages.iter().map(|stage| {
-            let packed = Packed::new(stage, formats, end);
-            end = packed.end();
-            packed
+        let layers = self.stages.iter().map(|stage| {
+            let parts = Parts::new(stage, formats, end);
+            end = parts.end();
+            parts
         });
-        packed.collect()
+        layers.collect()
     }
 
     /// The table of layers.

@@ -130,6 +130,27 @@ impl Schedule {
         self.latency
     }
 
+    /// After so many rows the network's strides begin anew.
+    pub fn period(&self) -> i64 {
+        self.period
+    }
+
+    /// How many image rows above its own a row of the reconstruction depends on, at most.
+    pub fn reach(&self) -> i64 {
+        let above = |row: i64| {
+            let mut first: Rows = [i64::MAX; MAX_LINES];
+            first[self.steps.len()] = row;
+            for (index, step) in self.steps.iter().enumerate().rev() {
+                let read = step.first_read(first[index + 1] >> step.block);
+                for source in step.sources {
+                    first[source] = first[source].min(read);
+                }
+            }
+            row - first[IMAGE]
+        };
+        (0..self.period).map(above).max().unwrap_or(0).max(0)
+    }
+
     /// Image rows that must be there beyond those that lie over an output row of a layer.
     pub fn latency_of(&self, layer: usize) -> i64 {
         let level = self.steps[layer].level;

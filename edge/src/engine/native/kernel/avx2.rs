@@ -132,7 +132,7 @@ unsafe fn tile<const PIXELS: usize, const BLOCKS: usize>(
         let shifts = load(block.shifts);
         for (pixel, sums) in sums.into_iter().enumerate() {
             let bytes = requantize(sums, shifts).to_le_bytes();
-            let start = block.start + (x + pixel) * row.channels;
+            let start = block.start + (x + pixel) * row.step;
             output[start..][..block.used].copy_from_slice(&bytes[..block.used]);
         }
     }
@@ -140,7 +140,7 @@ unsafe fn tile<const PIXELS: usize, const BLOCKS: usize>(
 
 /// [`super::scalar::requantize`], 8 times.
 #[target_feature(enable = "avx2")]
-fn requantize(sums: __m256i, shifts: __m256i) -> u64 {
+pub(super) fn requantize(sums: __m256i, shifts: __m256i) -> u64 {
     let one = _mm256_set1_epi32(1);
     let any = _mm256_min_epu32(shifts, one);
     let half = _mm256_srli_epi32::<1>(_mm256_sllv_epi32(one, shifts));

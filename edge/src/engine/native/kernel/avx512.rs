@@ -176,11 +176,11 @@ unsafe fn tile<const PIXELS: usize, const BLOCKS: usize, const DEPTH: usize>(
         // bytes from `start` plus `channels` times it on: the check has found them inside.
         unsafe {
             let shifts = head::<4>(block.shifts);
-            let mut output = output.as_mut_ptr().add(block.start + x * row.channels);
+            let mut output = output.as_mut_ptr().add(block.start + x * row.step);
             for sums in sums {
                 let bytes = requantize(joined::<DEPTH>(sums), shifts);
                 _mm_mask_storeu_epi8(output.cast(), mask, bytes);
-                output = output.add(row.channels);
+                output = output.add(row.step);
             }
         }
     }

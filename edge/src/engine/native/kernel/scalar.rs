@@ -56,9 +56,9 @@ fn requantized<const LANES: usize>(
             (lanes(block.biases), lanes(block.shifts));
         for x in 0..row.width {
             let sums = dot(row, &block, x, biases);
-            let pixel = &mut output[block.start + x * row.channels..][..block.used];
+            let pixel = &mut output[block.start + x * row.step..][..block.used];
             for ((out, sum), shift) in pixel.iter_mut().zip(sums).zip(shifts) {
-                *out = requantize(sum, shift as u32);
+                *out = requantize(sum, shift as u32) ^ row.format.centre;
             }
         }
     }
@@ -67,7 +67,16 @@ fn requantized<const LANES: usize>(
 /// [`Kernel::sums`].
 #[inline(always)]
 pub fn sums(row: &Row<'_>, output: &mut [i32]) {
-    assert_eq!(row.format, Format::OUTPUT);
+    assert_eq!(row.format, Format::output(row.format.centre));
+    match row.format.centre {
+        0 => sums_less::<0>(row, output),
+        128 => sums_less::<128>(row, output),
+        centre => panic!("no instruction set takes {centre} from activations"),
+    }
+}
+
+#[inline(always)]
+fn sums_less<const CENTRE: u8>(row: &Row<'_>, output: &mut [i32]) {
     row.check(output.len());
     for block in row.blocks() {
         let [bias] = lanes(block.biases);
@@ -80,7 +89,7 @@ pub fn sums(row: &Row<'_>, output: &mut [i32]) {
             for (x, out) in output.iter_mut().enumerate() {
                 let taps = &stretch.bytes[x * stretch.step..][..stretch.length];
                 let products = taps.iter().zip(these);
-                *out += products.map(|(&a, &w)| product(a, w)).sum::<i32>();
+                *out += products.map(|(&a, &w)| product(a, w, CENTRE)).sum::<i32>();
             }
         }
     }
@@ -95,12 +104,10 @@ pub(super) fn lanes<const LANES: usize>(bytes: &[u8]) -> [i32; LANES] {
     })
 }
 
-fn product(activation: u8, weight: u8) -> i32 {
-    i32::from(activation) * i32::from(weight as i8)
-}
-
-fn centred_product(activation: u8, weight: u8, centre: u8) -> i32 {
-    (i32::from(activation) - i32::from(centre)) * i32::from(weight as i8)
+/// Of a byte of a line, which is an activation less the centre, and a weight. Less 128 is the highest
+/// bit changed, once the byte is taken as signed.
+fn product(byte: u8, weight: u8, centre: u8) -> i32 {
+    (i32::from(byte ^ centre) - i32::from(centre)) * i32::from(weight as i8)
 }
 
 fn dot<const LANES: usize, const DEPTH: usize>(
@@ -119,9 +126,7 @@ fn dot<const LANES: usize, const DEPTH: usize>(
         for (taps, weights) in taps.iter().zip(these) {
             for (sum, weights) in sums.iter_mut().zip(weights) {
                 let products = taps.iter().zip(weights);
-                *sum += products
-                    .map(|(&a, &w)| centred_product(a, w, centre))
-                    .sum::<i32>();
+                *sum += products.map(|(&a, &w)| product(a, w, centre)).sum::<i32>();
             }
         }
     }

@@ -49,7 +49,7 @@ impl Kernel for Dsp {
                 // bytes for each of them, in their order, and aligned, as blocks are multiples of
                 // 4 bytes. Who has this kernel has found the processor to have the instructions.
                 unsafe { dot(table.as_ptr(), x, block.weights.as_ptr(), &mut sums) };
-                let pixel = &mut output[block.start + x * row.channels..][..block.used];
+                let pixel = &mut output[block.start + x * row.step..][..block.used];
                 for ((out, sum), shift) in pixel.iter_mut().zip(sums).zip(shifts) {
                     *out = scalar::requantize(sum, shift as u32);
                 }

@@ -1,5 +1,5 @@
-//! Helium: 16 products and their sum by one instruction, VMLADAVA, of signed bytes, so that
-//! activations are taken as a - 128.
+//! Helium: 16 products and their sum by one instruction, VMLADAVA, of signed bytes, which
+//! lines hold as a - 128.
 
 use core::arch::naked_asm;
 
@@ -51,7 +51,7 @@ impl Kernel for Helium {
                 // kernel has found the processor to have the instructions.
                 unsafe { tile(table.as_ptr(), x, block.biases.as_ptr(), &mut pixels) };
                 for (x, pixel) in (x..).zip(pixels) {
-                    let output = &mut output[block.start + x * row.channels..][..block.used];
+                    let output = &mut output[block.start + x * row.step..][..block.used];
                     output.copy_from_slice(&pixel[..block.used]);
                 }
             }
@@ -59,8 +59,8 @@ impl Kernel for Helium {
     }
 }
 
-/// Two pixels of four lanes: 128 products take 18 instructions. The end is
-/// [`scalar::requantize`], four times at once.
+/// Two pixels of four lanes: 128 products take 16 instructions. The end is
+/// [`scalar::requantize`] less 128, four times at once.
 ///
 /// # Safety
 /// The processor has Helium. Each stretch of the table up to its end has `length` bytes, a multiple
@@ -80,7 +80,6 @@ unsafe extern "C" fn tile(
         "str r1, [sp]",
         "mov r1, r0",
         "add r3, r2, #32",
-        "vmov.i8 q3, #128",
         // Sums of the first pixel: r0, r2, r4, r6; of the second: r8, r10, r12, lr.
         "movs r0, #0",
         "movs r2, #0",
@@ -101,8 +100,6 @@ unsafe extern "C" fn tile(
         "3:",
         "vldrb.u8 q0, [r5], #16",
         "vldrb.u8 q1, [r7], #16",
-        "veor q0, q0, q3",
-        "veor q1, q1, q3",
         "vldrb.u8 q2, [r3], #16",
         "vmladava.s8 r0, q0, q2",
         "vmladava.s8 r8, q1, q2",
@@ -153,6 +150,10 @@ unsafe extern "C" fn tile(
         "vmax.s32 q1, q1, q2",
         "vmin.s32 q0, q0, q6",
         "vmin.s32 q1, q1, q6",
+        // As lines hold them.
+        "vmov.i32 q2, #128",
+        "veor q0, q0, q2",
+        "veor q1, q1, q2",
         "vstrb.32 q0, [r3]",
         "vstrb.32 q1, [r3, #4]",
         "vpop {{d8-d13}}",
