@@ -52,6 +52,7 @@ pub fn page(report: &Report) -> String {
                     (cases::section(report.groups, report.evaluation))
                     (figures::table(&report.evaluation.figures))
                     (figures::kinds(&report.evaluation.figures.kinds))
+                    (figures::regions_by_kind(&report.evaluation.figures.regions_by_kind))
                     (provenance::section(report))
                 }
             }

@@ -8,8 +8,8 @@ use std::{
 
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgb};
 use residua_host::data::{
-    self, Dataset, Grey, Label, Layout, Sample, load, load_all, load_mask, open, parse_size,
-    read_grey,
+    self, Dataset, Grey, Label, Layout, Sample, load, load_all, load_mask, load_masks_by_kind,
+    open, parse_size, read_grey,
 };
 use residua_shared::frame::Size;
 use tempfile::TempDir;
@@ -118,6 +118,57 @@ fn mvtec_is_listed_and_split() {
     assert_eq!(mask.pixels, [255; 64]);
     assert_eq!(load_mask(&split.test[0]).unwrap(), None);
     assert_eq!(set.everything_as_test().unwrap().len(), 22);
+}
+
+#[test]
+fn masks_of_each_kind_are_taken_where_they_are() {
+    let dir = mvtec();
+    let plain = open(dir.path(), None, None).unwrap();
+    put(dir.path().join("test/hole/b.png"), 8, 8, 2);
+    put(dir.path().join("ground_truth/hole/b_mask.png"), 8, 8, 255);
+    let by_kind = dir.path().join("ground_truth_by_kind/hole");
+    put(by_kind.join("deep/b_mask.png"), 8, 8, 255);
+    put(by_kind.join("flat/b_mask.png"), 8, 8, 0);
+    let set = open(dir.path(), None, None).unwrap();
+    assert_ne!(set.digest(), plain.digest());
+    let test = set.split(0).unwrap().test;
+    let found = |i: usize| load_masks_by_kind(&test[i]).unwrap();
+    assert_eq!(test[1].name, "test/hole/a.png");
+    assert_eq!(found(1), []);
+    let grey = |value| Grey {
+        size: Size::new(8, 8).unwrap(),
+        pixels: vec![value; 64],
+    };
+    let expected = [("deep".to_owned(), grey(255)), ("flat".to_owned(), grey(0))];
+    assert_eq!(found(2), expected);
+
+    put(by_kind.join("flat/b_mask.png"), 8, 9, 0);
+    refuses(dir.path(), None, &["flat/b_mask.png", "8x9"]);
+    fs::remove_file(by_kind.join("flat/b_mask.png")).unwrap();
+    put(by_kind.join("flat/c_mask.png"), 8, 8, 0);
+    refuses(
+        dir.path(),
+        None,
+        &["flat/c_mask.png", "a mask without its image", "test/hole"],
+    );
+}
+
+/// As other tools lay them out; beside the one that is read, other files mean nothing.
+#[test]
+fn further_files_in_ground_truth_are_passed_over() {
+    let dir = mvtec();
+    let before = open(dir.path(), None, None).unwrap();
+    put(
+        dir.path().join("ground_truth/hole/a_mask_deep.png"),
+        8,
+        8,
+        0,
+    );
+    put(dir.path().join("ground_truth/hole/a.png"), 8, 8, 0);
+    let set = open(dir.path(), None, None).unwrap();
+    assert_eq!(set.digest(), before.digest());
+    let mask = load_mask(&set.split(0).unwrap().test[1]).unwrap().unwrap();
+    assert_eq!(mask.pixels, [255; 64]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use residua_host::{
     data::{Grey, Label},
-    eval::{Evaluator, Observation, Point, Scores, components, image_score},
+    eval::{Evaluator, Observation, Point, Scores, components, image_score, text},
 };
 use residua_shared::{
     frame::Size,
@@ -234,6 +234,7 @@ fn evaluations_of_maps_are_those_of_scikit_learn_and_scipy() {
                     name: "image",
                     label: &label,
                     truth: (label != Label::Good).then_some(&grey),
+                    truth_by_kind: &[],
                     size,
                     map,
                     mask,
@@ -302,6 +303,7 @@ fn observe(evaluator: &mut Evaluator, label: Label, truth: Option<&Grey>, defect
             name: "image",
             label: &label,
             truth,
+            truth_by_kind: &[],
             size,
             map: &[value; 8],
             mask: &[u8::from(defect); 8],
@@ -356,6 +358,100 @@ fn defects_without_a_mask_count_for_images_and_not_for_pixels() {
     assert_eq!(kinds, [("crack", 1, Some(0.75)), ("dent", 0, Some(0.25))]);
 }
 
+/// Rows of `#` and `.`, 255 and 0.
+fn drawn(size: Size, rows: &str) -> Grey {
+    let marks = rows.bytes().filter(|byte| b"#.".contains(byte));
+    let pixels = marks.map(|mark| if mark == b'#' { 255 } else { 0 });
+    Grey {
+        size,
+        pixels: pixels.collect(),
+    }
+}
+
+#[test]
+fn defects_are_counted_by_their_own_kind_in_images_of_one_and_of_several() {
+    let thresholds = Rule {
+        pixel_threshold: 10,
+        min_area: 1,
+        image_threshold: 20,
+    };
+    let size = Size::new(6, 3).unwrap();
+    let mut evaluator = Evaluator::new(rule(&thresholds));
+    let mut add = |label: &Label, truth: &str, by_kind: &[(&str, &str)], mask: &str| {
+        let by_kind = by_kind.iter();
+        let by_kind: Vec<_> = by_kind
+            .map(|(kind, rows)| ((*kind).to_owned(), drawn(size, rows)))
+            .collect();
+        let truth = drawn(size, truth);
+        evaluator
+            .add(&Observation {
+                name: "image",
+                label,
+                truth: Some(&truth),
+                truth_by_kind: &by_kind,
+                size,
+                map: &[0; 18],
+                mask: &drawn(size, mask).pixels,
+                verdict: Verdict {
+                    outcome: Outcome::Defect,
+                    score: 0,
+                    regions: 1,
+                    overflow: false,
+                },
+                milliseconds: 1.0,
+            })
+            .unwrap();
+    };
+    // One of two cracks is met; a region beside the other is no luck.
+    let cracks = "##...# ...... ##....";
+    add(&defect("crack"), cracks, &[], ".#..#. ...... ......");
+    // They touch, so that the union is one component; the region meets the dent alone. Of the stain
+    // there is nothing to see.
+    let (crack, dent) = ("##.... #..... ......", "...... .##... ..##..");
+    let union = "##.... ###... ..##..";
+    let kinds = [
+        ("crack", crack),
+        ("dent", dent),
+        ("stain", "...... ...... ......"),
+    ];
+    add(&defect("combined"), union, &kinds, "...... ...... ...###");
+
+    let figures = evaluator.finish().figures;
+    assert_eq!((figures.region.defects, figures.region.found), (4, 2));
+    let by_kind: Vec<_> = figures
+        .regions_by_kind
+        .iter()
+        .map(|k| {
+            let counts = [k.images, k.images_met, k.defects, k.found];
+            (&*k.kind, counts, k.recall)
+        })
+        .collect();
+    let expected = [
+        ("crack", [2, 1, 3, 1], 1.0 / 3.0),
+        ("dent", [1, 1, 1, 1], 1.0),
+    ];
+    assert_eq!(by_kind, expected);
+    let folders: Vec<_> = figures.kinds.iter().map(|k| &*k.kind).collect();
+    assert_eq!(folders, ["combined", "crack"]);
+
+    let text = text(&figures, "native");
+    let table: Vec<Vec<&str>> = text
+        .lines()
+        .skip_while(|line| !line.starts_with("Kind"))
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        table[1..],
+        [
+            ["crack", "2", "1", "3", "1", "0.333"],
+            ["dent", "1", "1", "1", "1", "1.000"],
+        ]
+    );
+    let json = serde_json::to_value(&figures).unwrap();
+    assert_eq!(json["regions_by_kind"][0]["defects"], 3);
+}
+
 #[test]
 fn what_cannot_be_measured_is_null_in_json() {
     let thresholds = Rule {
@@ -403,26 +499,34 @@ fn a_mask_of_another_size_is_refused_by_name() {
         size: Size::new(2, 4).unwrap(),
         pixels: vec![0; 8],
     };
-    let error = Evaluator::new(rule(&thresholds))
-        .add(&Observation {
-            name: "part_7.png",
-            label: &defect("crack"),
-            truth: Some(&truth),
-            size,
-            map: &[0; 8],
-            mask: &[0; 8],
-            verdict: Verdict {
-                outcome: Outcome::Good,
-                score: 0,
-                regions: 0,
-                overflow: false,
-            },
-            milliseconds: 0.0,
-        })
-        .unwrap_err();
-    let line = error.to_string();
-    assert!(
-        line.contains("part_7.png") && line.contains("2x4"),
-        "{line}"
-    );
+    let good = Grey {
+        size,
+        ..truth.clone()
+    };
+    let own = [("crack".to_owned(), truth.clone())];
+    for (truth, truth_by_kind) in [(&truth, &[][..]), (&good, &own)] {
+        let error = Evaluator::new(rule(&thresholds))
+            .add(&Observation {
+                name: "part_7.png",
+                label: &defect("crack"),
+                truth: Some(truth),
+                truth_by_kind,
+                size,
+                map: &[0; 8],
+                mask: &[0; 8],
+                verdict: Verdict {
+                    outcome: Outcome::Good,
+                    score: 0,
+                    regions: 0,
+                    overflow: false,
+                },
+                milliseconds: 0.0,
+            })
+            .unwrap_err();
+        let line = error.to_string();
+        assert!(
+            line.contains("part_7.png") && line.contains("2x4"),
+            "{line}"
+        );
+    }
 }

@@ -90,6 +90,7 @@ fn evaluation(goods: &[u32], defects: &[(&str, u32)]) -> Evaluation {
             .add(&Observation {
                 name: &format!("part_{index}<b>.png"),
                 truth: (label != Label::Good).then_some(&truth),
+                truth_by_kind: &[],
                 label: &label,
                 size: size(),
                 map: &map,
@@ -194,6 +195,24 @@ fn the_page_states_the_figures_their_thresholds_and_the_model() {
         !html.contains("NaN") && !html.contains("inf"),
         "no number is undefined"
     );
+}
+
+#[test]
+fn defects_are_listed_by_kind_where_there_are_several() {
+    let html = render(&typical());
+    let section = html.split("Defects met, by kind").nth(1).unwrap();
+    let body = section.split("</tbody>").next().unwrap();
+    let row = |kind: &str| {
+        let row = body.split(&format!("{kind}</th>")).nth(1).unwrap();
+        let row = row.split("</tr>").next().unwrap().to_owned();
+        row.replace("<td class=\"number\">", "")
+            .replace("</td>", " ")
+    };
+    // The scores 3000 and 3900 are below the threshold: a dent and a crack.
+    assert_eq!(row("crack"), "15 14 15 14 0.933 ");
+    assert_eq!(row("dent"), "5 4 5 4 0.800 ");
+    let one = evaluation(&[100], &[("crack", 9000)]);
+    assert!(!render(&one).contains("by kind"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use residua_host::{
-    data::{Label, Layout, load, load_mask, open},
+    data::{Label, Layout, load, load_mask, load_masks_by_kind, open},
     synth::{DefectKind, Family, MIN_SIDE, Options, blemish, generate},
 };
 use residua_shared::frame::Size;
@@ -54,11 +54,18 @@ fn made(options: &Options) -> BTreeMap<String, Vec<u8>> {
     files(dir.path())
 }
 
+fn without_masks_by_kind(files: &BTreeMap<String, Vec<u8>>) -> usize {
+    let names = files.keys();
+    names
+        .filter(|name| !name.starts_with("ground_truth_by_kind/"))
+        .count()
+}
+
 #[test]
 fn equal_seeds_give_equal_bytes_and_other_seeds_do_not() {
     for family in FAMILIES {
         let first = made(&small(family));
-        assert_eq!(first.len(), 4 + 2 + 2 * 3 * 6);
+        assert_eq!(without_masks_by_kind(&first), 4 + 2 + 2 * 3 * 6);
         assert!(first == made(&small(family)), "{family:?}");
         let other = made(&Options {
             seed: 8,
@@ -148,6 +155,64 @@ fn the_set_is_read_as_mvtec_and_every_defect_can_be_seen() {
     }
 }
 
+#[test]
+fn each_kind_in_a_combined_image_has_a_mask_of_its_own() {
+    for (family, most) in [(Family::Steel, 2), (Family::Cloth, 3), (Family::Brushed, 3)] {
+        let dir = TempDir::new().unwrap();
+        let options = Options {
+            kinds_per_image: most,
+            per_kind: 8,
+            ..small(family)
+        };
+        generate(&options, dir.path()).unwrap();
+        let test = open(dir.path(), None, None).unwrap().split(0).unwrap().test;
+        let mut counts = vec![0; most + 1];
+        for sample in &test {
+            let masks = load_masks_by_kind(sample).unwrap();
+            if !sample.name.starts_with("test/combined/") {
+                assert_eq!(masks, [], "{}", sample.name);
+                continue;
+            }
+            counts[masks.len()] += 1;
+            let all = load_mask(sample).unwrap().unwrap();
+            let mut covered = 0;
+            for (kind, own) in &masks {
+                assert!(DefectKind::ALL.iter().any(|known| known.name() == kind));
+                assert!(own.pixels.contains(&255), "{}: no {kind}", sample.name);
+            }
+            for (i, &all) in all.pixels.iter().enumerate() {
+                let any = masks.iter().any(|(_, own)| own.pixels[i] == 255);
+                assert!(!any || all == 255, "{}: pixel {i}", sample.name);
+                covered += usize::from(any);
+            }
+            let marked = all.pixels.iter().filter(|&&p| p == 255).count();
+            assert!(
+                covered * 20 > marked * 19,
+                "{}: {covered} of {marked}",
+                sample.name
+            );
+        }
+        assert_eq!(counts[..2], [0, 0], "{family:?}");
+        assert!(counts[2..].iter().all(|&images| images > 0), "{counts:?}");
+    }
+}
+
+/// Readers of this layout pair `test/KIND` with `ground_truth/KIND` by the order of their files.
+#[test]
+fn a_mask_in_ground_truth_is_there_for_each_defect_and_no_other() {
+    let files = made(&small(Family::Steel));
+    let under = |folder: &str| -> Vec<&str> {
+        let names = files.keys().filter_map(|name| name.strip_prefix(folder));
+        names.filter(|name| !name.starts_with("good/")).collect()
+    };
+    let masks: Vec<String> = under("test/")
+        .iter()
+        .map(|image| image.replace(".png", "_mask.png"))
+        .collect();
+    assert_eq!(under("ground_truth/"), masks);
+    assert!(!under("ground_truth_by_kind/combined/").is_empty());
+}
+
 fn extremes(pixels: &[u8]) -> (u8, u8) {
     (*pixels.iter().min().unwrap(), *pixels.iter().max().unwrap())
 }
@@ -200,7 +265,7 @@ fn smallest_and_odd_sizes_work_for_every_family() {
                 size,
                 ..small(family)
             };
-            assert_eq!(made(&options).len(), 42);
+            assert_eq!(without_masks_by_kind(&made(&options)), 42);
         }
     }
 }

@@ -33,7 +33,8 @@ pub struct Args {
     /// Test images of each kind of defect.
     #[arg(long, value_name = "N", default_value_t = 10)]
     per_kind: usize,
-    /// Above 1, as many further test images again hold 2 to so many kinds each.
+    /// Above 1, as many further test images again hold 2 to so many kinds each, with one more mask
+    /// for each kind.
     #[arg(long, value_name = "1..3", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=3))]
     kinds_per_image: u8,

@@ -111,6 +111,7 @@ fn part(root: &Path, dir: &Path) -> Result<Vec<Sample>> {
                     None => Label::Good,
                 },
                 mask,
+                masks_by_kind: BTreeMap::new(),
             }
         })
         .collect();

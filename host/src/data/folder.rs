@@ -1,6 +1,9 @@
 //! A plain folder: good images directly in it, and nothing else to know.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, ensure};
 
@@ -36,6 +39,7 @@ pub fn good(root: &Path, dir: &Path) -> Result<Vec<Vec<Sample>>> {
         window: None,
         label: Label::Good,
         mask: None,
+        masks_by_kind: BTreeMap::new(),
     };
     Ok(files::images(dir)?
         .iter()

@@ -62,7 +62,12 @@ impl Listing {
             .par_iter()
             .map(|sample| match (&sample.window, &sample.mask) {
                 (Some(window), _) => Ok(window.size),
-                (None, Some(mask)) => files::size_with_mask(&sample.image, mask),
+                (None, Some(mask)) => {
+                    for own in sample.masks_by_kind.values() {
+                        files::size_with_mask(&sample.image, own)?;
+                    }
+                    files::size_with_mask(&sample.image, mask)
+                }
                 (None, None) => files::size(&sample.image),
             })
             // Every error is kept until here, so that the first by name is the one reported.
@@ -87,7 +92,10 @@ impl Listing {
         let samples = self.everything();
         let paths: BTreeSet<_> = samples
             .iter()
-            .flat_map(|sample| std::iter::once(&sample.image).chain(&sample.mask))
+            .flat_map(|sample| {
+                let masks = sample.mask.iter().chain(sample.masks_by_kind.values());
+                std::iter::once(&sample.image).chain(masks)
+            })
             .map(|path| (files::relative(root, path), path))
             .collect();
         let mut hash = Sha256::new();

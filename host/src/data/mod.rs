@@ -11,13 +11,16 @@ mod mvtec;
 mod read;
 mod rsdds;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, bail, ensure};
 use residua_shared::{frame::Size, manifest::Digest};
 
 use listing::Listing;
-pub use read::{load, load_all, load_mask, read_grey};
+pub use read::{load, load_all, load_mask, load_masks_by_kind, read_grey};
 
 /// How a data folder is laid out.
 #[derive(
@@ -25,7 +28,8 @@ pub use read::{load, load_all, load_mask, read_grey};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// MVTec AD: `train/good`, `test/KIND`, `ground_truth/KIND/NAME_mask.png`.
+    /// MVTec AD: `train/good`, `test/KIND`, `ground_truth/KIND/NAME_mask.png`; where images of a
+    /// folder of `test` hold several kinds, `ground_truth_by_kind/FOLDER/KIND/NAME_mask.png` too.
     Mvtec,
     /// Good images only, in one folder.
     Folder,
@@ -67,6 +71,9 @@ pub struct Sample {
     pub label: Label,
     /// The ground-truth mask's file; a pixel above 127 is defect. Never given for good samples.
     pub mask: Option<PathBuf>,
+    /// Where the image holds defects of several kinds and it is known which is which: each kind's
+    /// own mask. Else empty, and all of `mask` is of the label's kind.
+    pub masks_by_kind: BTreeMap<String, PathBuf>,
 }
 
 impl Sample {

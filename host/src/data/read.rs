@@ -4,7 +4,7 @@ use crate::console;
 use std::{
     fs,
     io::Cursor,
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -57,6 +57,15 @@ pub fn load_all(samples: &[Sample]) -> Result<Vec<Grey>> {
 pub fn load_mask(sample: &Sample) -> Result<Option<Grey>> {
     let load = |path: &Path| crop(path, &read_mask(path)?, sample.window);
     sample.mask.as_deref().map(load).transpose()
+}
+
+/// Decodes each kind's own mask as [`load_mask`] does; none where the sample has none.
+pub fn load_masks_by_kind(sample: &Sample) -> Result<Vec<(String, Grey)>> {
+    let load = |(kind, path): (&String, &PathBuf)| {
+        let mask = crop(path, &read_mask(path)?, sample.window)?;
+        Ok((kind.clone(), mask))
+    };
+    sample.masks_by_kind.iter().map(load).collect()
 }
 
 /// Decodes a mask file to 0 and [`DEFECT`].

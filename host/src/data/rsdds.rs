@@ -5,7 +5,10 @@
 //! Sensors Journal 17(23), 2017. Every rail has a defect, so good and bad exist only for patches:
 //! the rails are cut along their length, and the patches of one rail are never torn apart.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
@@ -101,6 +104,7 @@ fn cut(root: &Path, rail: PathBuf, masks: &[PathBuf], patch: Size) -> Result<Vec
                     Label::Good
                 },
                 mask: defect.then(|| mask_path.clone()),
+                masks_by_kind: BTreeMap::new(),
             }
         })
         .collect())

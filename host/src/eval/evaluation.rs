@@ -12,6 +12,7 @@ use super::{
     f1::Plateau,
     figures::{Figures, GreyPlateau, ImageFigures, Images, KindFigures, PixelFigures, Plateaus},
     image_score::image_score,
+    kinds::RegionsByKind,
     overlap::{Positive, aupro},
     regions::RegionCounts,
     scores::{Counts, Scores},
@@ -31,6 +32,9 @@ pub struct Observation<'a> {
     pub label: &'a Label,
     /// The ground-truth mask. `None` means no defect in a good image, and unknown in a defect one.
     pub truth: Option<&'a Grey>,
+    /// Where the image holds several kinds of defects: each kind's own ground-truth mask. Where it
+    /// is empty, `truth` is of the label's kind.
+    pub truth_by_kind: &'a [(String, Grey)],
     pub size: Size,
     /// The anomaly map, row by row.
     pub map: &'a [u32],
@@ -82,6 +86,7 @@ pub struct Evaluator {
     with_mask: usize,
     milliseconds: Vec<f64>,
     regions: RegionCounts,
+    regions_by_kind: RegionsByKind,
     positives: Vec<Positive>,
     negatives: Vec<u32>,
     masked: Counts,
@@ -98,6 +103,7 @@ impl Evaluator {
             with_mask: 0,
             milliseconds: Vec::new(),
             regions: RegionCounts::default(),
+            regions_by_kind: RegionsByKind::default(),
             positives: Vec::new(),
             negatives: Vec::new(),
             masked: Counts {
@@ -119,7 +125,8 @@ impl Evaluator {
             seen.mask.len(),
             seen.size
         );
-        if let Some(truth) = seen.truth {
+        let by_kind = seen.truth_by_kind.iter().map(|(_, truth)| truth);
+        for truth in seen.truth.into_iter().chain(by_kind) {
             ensure!(
                 truth.size == seen.size && truth.pixels.len() == area,
                 "{}: the ground-truth mask is {} but the image is {}; give a mask of the image's size",
@@ -136,6 +143,7 @@ impl Evaluator {
         );
         let known = seen.truth.is_some() || *seen.label == Label::Good;
         let iou = known.then(|| self.add_pixels(seen)).flatten();
+        self.add_kinds(seen);
         self.overflowed += usize::from(seen.verdict.overflow);
         self.milliseconds.push(seen.milliseconds);
         self.images.push(ScoredImage {
@@ -180,6 +188,23 @@ impl Evaluator {
         (union > 0).then(|| own.true_positives as f64 / union as f64)
     }
 
+    /// Adds the defects of each kind that is known.
+    fn add_kinds(&mut self, seen: &Observation) {
+        let is_masked = |pixel: usize| seen.mask[pixel] != 0;
+        for (kind, truth) in seen.truth_by_kind {
+            let is_defect = |pixel: usize| truth.pixels[pixel] > TRUTH_ABOVE;
+            self.regions_by_kind
+                .add(kind, seen.size, is_defect, is_masked);
+        }
+        if let (Label::Defect { kind }, Some(truth), []) =
+            (seen.label, seen.truth, seen.truth_by_kind)
+        {
+            let is_defect = |pixel: usize| truth.pixels[pixel] > TRUTH_ABOVE;
+            self.regions_by_kind
+                .add(kind, seen.size, is_defect, is_masked);
+        }
+    }
+
     /// All figures.
     pub fn finish(self) -> Evaluation {
         let scale = self.rule.scale();
@@ -218,6 +243,7 @@ impl Evaluator {
                 pixel: plateau(pixel_scores.plateau(), self.rule.pixel_threshold()),
             },
             kinds: kinds(&defects, &goods),
+            regions_by_kind: self.regions_by_kind.figures(),
             ms_per_image: median(self.milliseconds),
         };
         Evaluation {

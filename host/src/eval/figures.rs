@@ -20,7 +20,10 @@ pub struct Figures {
     /// The calibrated thresholds, at which every figure is taken that is not called best.
     pub threshold: Thresholds,
     pub plateau: Plateaus,
+    /// Images by the folder or name that labels them.
     pub kinds: Vec<KindFigures>,
+    /// Defects by their own kind, also where an image holds several.
+    pub regions_by_kind: Vec<KindRegions>,
     /// Median time of an inspection (engine, map, mask, regions, verdict; reading and decoding the
     /// file not counted), in milliseconds.
     pub ms_per_image: Option<f64>,
@@ -136,6 +139,22 @@ pub struct KindFigures {
     pub found: usize,
     /// Against all good images.
     pub auroc: Option<f64>,
+}
+
+/// The defects of one kind, in the images whose ground truth shows some.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct KindRegions {
+    pub kind: String,
+    /// Images with a defect of this kind.
+    pub images: usize,
+    /// Of these, with at least one such defect met by a region that counts.
+    pub images_met: usize,
+    /// Ground-truth components of this kind.
+    pub defects: usize,
+    /// Of these, met by a region that counts.
+    pub found: usize,
+    /// `found / defects`.
+    pub recall: f64,
 }
 
 impl GreyThreshold {

@@ -122,6 +122,7 @@ pub fn measure(
     for sample in bar.wrap_iter(samples.iter()) {
         let image = data::load(sample)?;
         let truth = data::load_mask(sample)?;
+        let truth_by_kind = data::load_masks_by_kind(sample)?;
         let start = Instant::now();
         let inspected = inspector
             .inspect(&image)
@@ -130,6 +131,7 @@ pub fn measure(
             name: &sample.name,
             label: &sample.label,
             truth: truth.as_ref(),
+            truth_by_kind: &truth_by_kind,
             size: image.size,
             map: &inspected.map,
             mask: &inspected.mask,

@@ -14,6 +14,7 @@ mod evaluation;
 mod f1;
 mod figures;
 mod image_score;
+mod kinds;
 mod light;
 mod measure;
 mod overlap;
@@ -28,8 +29,8 @@ pub use curves::Point;
 pub use evaluation::{Evaluation, Evaluator, Observation, ScoredImage};
 pub use f1::{Best, PLATEAU_TOLERANCE, Plateau, f1};
 pub use figures::{
-    Figures, GreyPlateau, GreyThreshold, ImageFigures, Images, KindFigures, PixelFigures, Plateaus,
-    RegionFigures, Thresholds,
+    Figures, GreyPlateau, GreyThreshold, ImageFigures, Images, KindFigures, KindRegions,
+    PixelFigures, Plateaus, RegionFigures, Thresholds,
 };
 pub use image_score::image_score;
 pub use light::{Axis, LIGHTS, Light};

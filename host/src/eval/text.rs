@@ -3,13 +3,15 @@
 use std::fmt::Write;
 
 use super::{
-    figures::{Figures, GreyPlateau},
+    figures::{Figures, GreyPlateau, KindRegions},
     table::{Row, grey, rows},
 };
 
-/// A table of all figures, then what they mean for the line.
+/// A table of all figures, one of the defects by kind where there are several, then what they mean
+/// for the line.
 pub fn text(figures: &Figures, engine: &str) -> String {
     let mut lines = table(&rows(figures));
+    lines.extend(kinds(&figures.regions_by_kind));
     let (images, image) = (figures.images, figures.image);
     lines.push(String::new());
     lines.push(format!(
@@ -58,6 +60,27 @@ fn table(rows: &[Row]) -> Vec<String> {
         line(level, row.name, &row.value, &row.threshold, &row.images)
     });
     std::iter::once(header).chain(body).collect()
+}
+
+/// Nothing where there is one kind only: the rows on regions say it all.
+fn kinds(kinds: &[KindRegions]) -> Vec<String> {
+    if kinds.len() < 2 {
+        return Vec::new();
+    }
+    let names = kinds.iter().map(|kind| kind.kind.chars().count());
+    let width = names.max().unwrap_or(0).max("Kind".len());
+    let line = |kind: &str, numbers: [&str; 5]| {
+        let [images, met, defects, found, recall] = numbers;
+        format!("{kind:<width$}  {images:>6}  {met:>6}  {defects:>7}  {found:>5}  {recall:>6}")
+    };
+    let header = line("Kind", ["images", "met in", "defects", "found", "recall"]);
+    let body = kinds.iter().map(|kind| {
+        let [images, met, defects, found] =
+            [kind.images, kind.images_met, kind.defects, kind.found].map(|n| n.to_string());
+        let recall = format!("{:.3}", kind.recall);
+        line(&kind.kind, [&images, &met, &defects, &found, &recall])
+    });
+    [String::new(), header].into_iter().chain(body).collect()
 }
 
 fn sensitivity(level: &str, plateau: GreyPlateau) -> String {

@@ -143,6 +143,7 @@ impl Trained {
                 name: &sample.name,
                 label: &sample.label,
                 truth: truth.as_ref(),
+                truth_by_kind: &[],
                 size: self.size,
                 map: &map,
                 mask: &mask,

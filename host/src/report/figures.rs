@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::eval::{Figures, GreyPlateau, GreyThreshold, KindFigures, grey, rows};
+use crate::eval::{Figures, GreyPlateau, GreyThreshold, KindFigures, KindRegions, grey, rows};
 
 /// A share or F1 to three digits, or a dash where the images cannot give it.
 fn figure(value: Option<f64>) -> String {
@@ -188,6 +188,42 @@ pub(super) fn kinds(kinds: &[KindFigures]) -> Markup {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// One row a kind of defect, wherever it is; nothing where there is one kind only.
+pub(super) fn regions_by_kind(kinds: &[KindRegions]) -> Markup {
+    if kinds.len() < 2 {
+        return html! {};
+    }
+    html! {
+        section {
+            h2 { "Defects met, by kind" }
+            div.scroll {
+                table {
+                    thead { tr {
+                        th { "Kind" } th.number { "Images" } th.number { "Met in" }
+                        th.number { "Defects" } th.number { "Found" } th.number { "Recall" }
+                    } }
+                    tbody {
+                        @for kind in kinds {
+                            tr.first {
+                                th scope="row" { (kind.kind) }
+                                td.number { (kind.images) }
+                                td.number { (kind.images_met) }
+                                td.number { (kind.defects) }
+                                td.number { (kind.found) }
+                                td.number { (figure(Some(kind.recall))) }
+                            }
+                        }
+                    }
+                }
+            }
+            p.note {
+                "A defect is a connected part of a kind's mask, found when a marked region meets it. "
+                "An image with several kinds counts for each of them."
             }
         }
     }

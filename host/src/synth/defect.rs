@@ -60,6 +60,10 @@ pub struct Flawed {
     pub pixels: Vec<u8>,
     /// 255 where the defects changed the image by [`VISIBLE`] or more, else 0.
     pub mask: Vec<u8>,
+    /// For each kind, in the order drawn: 255 where the mask is and this defect, added to those
+    /// before it, changed the image by [`VISIBLE`] or more. Overlapping defects share pixels; what
+    /// only several faint ones together made visible is in none.
+    pub by_kind: Vec<(DefectKind, Vec<u8>)>,
 }
 
 /// The surface as a good image.
@@ -71,16 +75,32 @@ pub fn flawless(surface: &Surface) -> Vec<u8> {
 pub fn flawed(surface: &Surface, size: Size, kinds: &[DefectKind], rng: &mut ChaCha8Rng) -> Flawed {
     let good = flawless(surface);
     let mut drawn = surface.render(None);
+    let mut pixels = good.clone();
+    let mut by_kind = Vec::with_capacity(kinds.len());
     for &kind in kinds {
         drawn = add(surface, size, kind, drawn, rng);
+        let after: Vec<u8> = drawn.iter().map(|&value| to_grey(value)).collect();
+        by_kind.push((kind, changed(&pixels, &after)));
+        pixels = after;
     }
-    let pixels: Vec<u8> = drawn.into_iter().map(to_grey).collect();
-    let mask = pixels
-        .iter()
-        .zip(&good)
+    let mask = changed(&good, &pixels);
+    // A later defect can undo what an earlier one did: there is nothing to see there.
+    for (_, own) in &mut by_kind {
+        own.iter_mut().zip(&mask).for_each(|(own, all)| *own &= all);
+    }
+    Flawed {
+        pixels,
+        mask,
+        by_kind,
+    }
+}
+
+/// 255 where two images differ by [`VISIBLE`] or more, else 0.
+fn changed(before: &[u8], after: &[u8]) -> Vec<u8> {
+    let pairs = before.iter().zip(after);
+    pairs
         .map(|(a, b)| if a.abs_diff(*b) >= VISIBLE { 255 } else { 0 })
-        .collect();
-    Flawed { pixels, mask }
+        .collect()
 }
 
 fn add(
@@ -368,5 +388,29 @@ mod tests {
         };
         let one = marked(&[DefectKind::Crack]);
         assert!(marked(&[DefectKind::Crack, DefectKind::Stain]) > one + 50);
+    }
+
+    #[test]
+    fn a_kind_has_its_own_defect_in_its_mask_and_no_other() {
+        let size = Size::new(128, 128).unwrap();
+        let surface = surface(Family::Steel, size);
+        let draw = |kinds: &[DefectKind]| {
+            let mut rng = ChaCha8Rng::seed_from_u64(4);
+            flawed(&surface, size, kinds, &mut rng)
+        };
+        let alone = draw(&[DefectKind::Crack]);
+        assert_eq!(alone.by_kind, [(DefectKind::Crack, alone.mask.clone())]);
+        let both = draw(&[DefectKind::Crack, DefectKind::Blob]);
+        let [(first, crack), (second, blob)] = &both.by_kind[..] else {
+            panic!("{} masks", both.by_kind.len());
+        };
+        assert_eq!((*first, *second), (DefectKind::Crack, DefectKind::Blob));
+        for i in 0..both.mask.len() {
+            // What the first one drew is known from the image without the second.
+            assert_eq!(crack[i], alone.mask[i] & both.mask[i]);
+            let added = both.pixels[i].abs_diff(alone.pixels[i]) >= VISIBLE;
+            assert_eq!(blob[i] == 255, added && both.mask[i] == 255);
+        }
+        assert!(crack.contains(&255) && blob.contains(&255) && crack != blob);
     }
 }

@@ -96,6 +96,9 @@ enum Wrong {
 /// `ground_truth/KIND/NAME_mask.png`.
 ///
 /// A mask is 255 exactly where the defects changed the image by at least [`VISIBLE`] grey levels.
+/// Each kind in an image of `combined` has a mask of its own besides, of the pixels that this defect
+/// changed so much, in `ground_truth_by_kind/combined/KIND/NAME_mask.png`: not in `ground_truth`,
+/// where tools pair images and masks by counting the files.
 /// Errors where `out` is not empty or can't be written, a side is below [`MIN_SIDE`], there are no
 /// training images, or `kinds_per_image` is not 1 to the number of kinds.
 pub fn generate(options: &Options, out: &Path) -> Result<()> {
@@ -171,11 +174,21 @@ impl Job {
             return write(&path, options.size, &defect::flawless(&surface));
         }
         let flawed = defect::flawed(&surface, options.size, &kinds, &mut image);
-        let mask = out
-            .join(self.folder.replacen("test", "ground_truth", 1))
-            .join(format!("{name}_mask.png"));
+        let masks = |folder| out.join(self.folder.replacen("test", folder, 1));
+        let file = format!("{name}_mask.png");
         write(&path, options.size, &flawed.pixels)?;
-        write(&mask, options.size, &flawed.mask)
+        write(
+            &masks("ground_truth").join(&file),
+            options.size,
+            &flawed.mask,
+        )?;
+        if let Wrong::Several(_) = self.wrong {
+            let by_kind = masks("ground_truth_by_kind");
+            for (kind, mask) in &flawed.by_kind {
+                write(&by_kind.join(kind.name()).join(&file), options.size, mask)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -108,6 +108,55 @@ fn eval_prints_every_figure_of_the_contract() {
 }
 
 #[test]
+fn eval_counts_each_kind_in_images_of_several() {
+    let folder = scratch("kinds");
+    let data = folder.join("data");
+    residua(args![
+        "synth",
+        "--out",
+        data,
+        "--size",
+        "64x64",
+        "--train",
+        "3",
+        "--good",
+        "1",
+        "--per-kind",
+        "3",
+        "--kinds-per-image",
+        "3",
+    ])
+    .success();
+    let masks = files(&data.join("ground_truth_by_kind/combined"));
+    assert!(
+        masks.len() >= 6,
+        "two kinds an image at least: {}",
+        masks.len()
+    );
+    let (model, report) = (&Fixture::get().model, folder.join("report.html"));
+    let text = residua(args!["eval", *model, "--data", data, "--report", report]).success();
+    let figures = json(&residua(args!["eval", *model, "--data", data, "--json"]).success());
+    let page = fs::read_to_string(&report).unwrap();
+    let kinds = figures["regions_by_kind"].as_array().unwrap();
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
+    for kind in kinds {
+        let name = kind["kind"].as_str().unwrap();
+        let combined = masks.keys().filter(|mask| mask.starts_with(name)).count();
+        assert_eq!(kind["images"], 3 + combined, "{name}");
+        assert!(kind["defects"].as_u64() >= kind["images"].as_u64());
+        assert_share(kind, "/recall");
+        let row: Vec<_> = ["images", "images_met", "defects", "found"]
+            .map(|key| kind[key].to_string())
+            .into();
+        let lines = text.lines().map(|line| line.split_whitespace());
+        let mut rows = lines.filter(|line| line.clone().next() == Some(name));
+        let shown: Vec<_> = rows.next().unwrap().skip(1).take(4).collect();
+        assert_eq!(shown, row);
+        assert!(page.contains(name), "{name} is not in the report");
+    }
+}
+
+#[test]
 fn the_engines_give_the_same_figures() {
     let Fixture { data, model, .. } = Fixture::get();
     let figures = |engine: &str| {
