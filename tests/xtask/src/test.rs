@@ -42,6 +42,7 @@ pub fn run() -> Result<()> {
 pub fn run_some(arguments: &[String]) -> Result<()> {
     let workspace = Workspace::of_this_program();
     run_all(INSTALL, &workspace)?;
+    programs(&workspace)?;
     let mut command = workspace.cargo(&["test", "--release"]);
     run_command(with_runners(&workspace, command.args(arguments)))
 }
@@ -75,6 +76,14 @@ fn documentation(workspace: &Workspace) -> Result<()> {
 fn tests(workspace: &Workspace) -> Result<()> {
     let mut command = workspace.cargo(&["test", "--release", "--workspace", "--no-fail-fast"]);
     run_command(with_runners(workspace, &mut command))
+}
+
+/// Builds the programs that tests of other packages run. The tests of the whole workspace come with
+/// them.
+fn programs(workspace: &Workspace) -> Result<()> {
+    let packages = ["--package", "residua-host", "--package", "residua-device"];
+    let mut command = workspace.cargo(&["build", "--release", "--bins"]);
+    run_command(command.args(packages))
 }
 
 /// Tells the tests where Python and the runner programs are.
