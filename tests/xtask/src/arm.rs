@@ -47,6 +47,12 @@ pub const TARGETS: &[Target] = &[
     },
 ];
 
+/// Where the tests run the device program under QEMU.
+const DEVICE_TARGET: &Target = &TARGETS[0];
+
+/// The environment variable that tells them where it is.
+pub const DEVICE_VARIABLE: &str = "RESIDUA_EDGE_AARCH64";
+
 /// The programs that are needed, and Debian's packages of them.
 const PROGRAMS: &[(&str, &[&str])] = &[
     ("qemu-aarch64", &["qemu-user"]),
@@ -110,7 +116,25 @@ pub fn build_runners(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Builds the device program for the target that the tests run it on.
+pub fn build_device(workspace: &Workspace) -> Result<()> {
+    DEVICE_TARGET.build_device(workspace)
+}
+
+/// The device program, after [`build_device`].
+pub fn device(workspace: &Workspace) -> PathBuf {
+    let folder = workspace.target.join(DEVICE_TARGET.name);
+    folder.join("release/residua-edge")
+}
+
 impl Target {
+    /// Builds the device program, with the native engine alone.
+    pub fn build_device(&self, workspace: &Workspace) -> Result<()> {
+        let mut cargo = self.cargo(workspace)?;
+        cargo.args(["build", "--release", "--target", self.name]);
+        run(cargo.args(["--package", "residua-device"]))
+    }
+
     /// Whether it has an operating system, and with it tract.
     pub fn is_linux(&self) -> bool {
         self.linker.is_some()

@@ -23,6 +23,7 @@ const INSTALL: &[Step<Workspace>] = &[
     ("ARM targets", arm::install),
     ("QEMU and cross linkers", arm::install_programs),
     ("runner programs for ARM", arm::build_runners),
+    ("device program for ARM", arm::build_device),
 ];
 
 /// What compiles everything, once, in the profile of the tests.
@@ -95,5 +96,5 @@ fn with_runners<'c>(
     for target in arm::TARGETS {
         command.env(target.variable, target.runner(workspace));
     }
-    command
+    command.env(arm::DEVICE_VARIABLE, arm::device(workspace))
 }
