@@ -27,6 +27,8 @@ pub struct Config {
     /// Which images cannot be inspected.
     #[serde(default)]
     pub image: Image,
+    /// How new models come over the link; without it they cannot.
+    pub update: Option<Update>,
     /// How hosts reach it; without it none can.
     pub link: Option<Link>,
     /// What rejects bad parts; without it nothing does.
@@ -154,6 +156,26 @@ impl Image {
     }
 }
 
+/// How new models come over the link.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// The folder of the two slots, of this program alone.
+    pub folder: PathBuf,
+    /// The file with the public key of who may send models.
+    pub key: PathBuf,
+    /// The longest model.
+    #[serde(default = "sixteen")]
+    pub megabytes: u32,
+}
+
+impl Update {
+    /// Bytes of the longest model.
+    pub fn slot_bytes(&self) -> u32 {
+        self.megabytes.saturating_mul(1 << 20)
+    }
+}
+
 /// How hosts reach it.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -242,6 +264,10 @@ fn yes() -> bool {
     true
 }
 
+fn sixteen() -> u32 {
+    16
+}
+
 fn sixty_four() -> u32 {
     64
 }
@@ -305,6 +331,12 @@ impl Config {
             self.journal.megabytes > 0,
             "journal.megabytes: must be at least 1"
         );
+        if let Some(Update { megabytes, .. }) = self.update {
+            ensure!(
+                (1..=1024).contains(&megabytes),
+                "update.megabytes: {megabytes} must be 1 to 1024"
+            );
+        }
         if let Some(gate) = &self.gate {
             gate::times(gate).context("gate")?;
         }
@@ -335,6 +367,9 @@ impl Config {
         if let Source::Folder(source) = &mut self.source {
             paths.push(&mut source.path);
             paths.extend(&mut source.done);
+        }
+        if let Some(update) = &mut self.update {
+            paths.extend([&mut update.folder, &mut update.key]);
         }
         if let Some(Link::Serial(serial)) = &mut self.link {
             paths.push(&mut serial.path);

@@ -15,7 +15,7 @@ pub enum Ended {
     Stop,
     /// The source will yield no more.
     SourceEnd,
-    /// Another model lies where models are loaded from.
+    /// Another model inspects from now on.
     ModelChanged,
     /// Another rule decides from now on.
     RuleChanged,

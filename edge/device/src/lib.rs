@@ -21,6 +21,7 @@ pub mod journal;
 pub mod link;
 pub mod metrics;
 pub mod model;
+pub mod models;
 pub mod program;
 pub mod recorder;
 pub mod source;

@@ -21,6 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     events::{Level, log},
+    models::Models,
     station::{Capture, Station, lock},
 };
 use host::Host;
@@ -55,13 +56,16 @@ pub struct Link {
     synced: u64,
     synced_at: Instant,
     /// The model that hosts were told of.
-    told: Option<residua_shared::manifest::Digest>,
+    told: Option<(residua_shared::manifest::Digest, u64)>,
+    /// What takes new models.
+    models: Option<Models>,
     next_id: u64,
 }
 
 impl Link {
-    /// A link over `port`; without one it only brings the journal to the disk.
-    pub fn new(station: Arc<Station>, port: Option<Port>) -> Self {
+    /// A link over `port`, by which new models come where there are `models`; without a port it
+    /// only brings the journal to the disk.
+    pub fn new(station: Arc<Station>, port: Option<Port>, models: Option<Models>) -> Self {
         Self {
             station,
             port,
@@ -71,6 +75,7 @@ impl Link {
             synced: 0,
             synced_at: Instant::now(),
             told: None,
+            models,
             next_id: 0,
         }
     }
@@ -180,7 +185,8 @@ impl Link {
     /// Sends what there is, as far as each host takes it.
     fn tell(&mut self) {
         let hello = self.station.hello();
-        let model = hello.model.as_ref().map(|model| model.digest);
+        let model = hello.model.as_ref();
+        let model = model.map(|model| (model.digest, model.version));
         let changed = model != self.told;
         self.told = model;
         for host in &mut self.hosts {

@@ -22,6 +22,8 @@ pub struct Model {
     onnx: Vec<u8>,
     /// The manifest in it.
     pub manifest: Manifest,
+    /// The version that it was signed as; 0 where it was put here by hand.
+    pub version: u64,
 }
 
 impl Model {
@@ -51,7 +53,11 @@ impl Model {
             "graph: the manifest states {} but the file has {graph}; {REMEDY}",
             manifest.graph
         );
-        Ok(Self { onnx, manifest })
+        Ok(Self {
+            onnx,
+            manifest,
+            version: 0,
+        })
     }
 
     /// The engine that the configuration asks for.

@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use residua_edge::inspector::Buffers;
-use residua_shared::{frame::Size, wire::Capabilities};
+use residua_shared::{
+    frame::Size,
+    wire::{Capabilities, FaultKind},
+};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::{
@@ -24,6 +27,7 @@ use crate::{
     link::{Link, Port},
     metrics,
     model::Model,
+    models::{self, Models},
     recorder::Recorder,
     source::{Source, folder::Folder, line_scan::LineScan, pipe::Pipe},
     station::Station,
@@ -44,6 +48,9 @@ pub fn check(config: &Config) -> Result<Model> {
     model
         .engine(config.model.engine)
         .with_context(|| config.model.file.display().to_string())?;
+    if let Some(update) = &config.update {
+        models::trusted_key(&update.key)?;
+    }
     Ok(model)
 }
 
@@ -54,13 +61,15 @@ pub fn run(config: &Config) -> Result<()> {
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("signals")?;
     }
-    let model = check(config)?;
+    let configured = check(config)?;
     let megabytes = u64::from(config.journal.megabytes);
     let journal = Journal::open(&config.journal.folder, megabytes << 20)?;
     let clock = Clock::start(SystemTime::now);
     let name = config.device.name.clone();
     let station = Station::new(name, capabilities(config), clock, journal, stop)?;
     let station = Arc::new(station);
+    let mut models = open_models(config, configured.manifest.input)?;
+    let model = newest(models.as_mut(), configured, &station);
     use_model(&model, &station);
     let gate = config
         .gate
@@ -73,7 +82,7 @@ pub fn run(config: &Config) -> Result<()> {
     let mut source = AnySource::open(&config.source, model.manifest.input)?;
 
     let port = config.link.as_ref().map(Port::open).transpose()?;
-    let link = Link::new(Arc::clone(&station), port);
+    let link = Link::new(Arc::clone(&station), port, models);
     let link = thread::spawn(move || link.run());
     let metrics = config.metrics.as_ref().map(metrics::listen).transpose()?;
     let metrics = metrics.map(|listener| {
@@ -110,11 +119,31 @@ pub fn run(config: &Config) -> Result<()> {
     Ok(())
 }
 
+fn open_models(config: &Config, input: Size) -> Result<Option<Models>> {
+    let open = |update| Models::open(update, config.model.engine, input);
+    config.update.as_ref().map(open).transpose()
+}
+
+/// The newest model that came over the link; the `configured` one where none can be used.
+fn newest(models: Option<&mut Models>, configured: Model, station: &Station) -> Model {
+    match models.map_or(Ok(None), Models::newest) {
+        Ok(newest) => newest.unwrap_or(configured),
+        Err(error) => {
+            let detail = format_args!("model.file is used: {error:#}");
+            station.fault(FaultKind::Update, detail);
+            configured
+        }
+    }
+}
+
 fn capabilities(config: &Config) -> Capabilities {
     let mut all = Capabilities::THRESHOLD
         .with(Capabilities::JOURNAL)
         .with(Capabilities::CLOCK)
         .with(Capabilities::REBOOT);
+    if config.update.is_some() {
+        all = all.with(Capabilities::UPDATE);
+    }
     if config.gate.is_some() {
         all = all.with(Capabilities::GATE);
     }
@@ -175,19 +204,22 @@ fn inspect(
         if ended != Ended::ModelChanged {
             return Ok(());
         }
-        model = Model::open(&config.model.file)?;
-        use_model(&model, station);
+        if let Some(new) = station.take_model() {
+            use_model(&new, station);
+            model = new;
+        }
     }
 }
 
 fn use_model(model: &Model, station: &Station) {
     let manifest = &model.manifest;
-    station.set_model(manifest, 0, buffer_bytes(model).unwrap_or(0));
+    station.set_model(model, buffer_bytes(model).unwrap_or(0));
     log(
         Level::Info,
         "model_in_use",
         &[
             ("name", &manifest.name),
+            ("version", &model.version),
             ("digest", &manifest.digest),
             ("input", &manifest.input),
         ],

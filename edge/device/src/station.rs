@@ -15,7 +15,6 @@ use std::{
 use anyhow::{Context, Result};
 use residua_shared::{
     frame::Size,
-    manifest::Manifest,
     rule::{DecisionRule, Threshold},
     wire::{
         Capabilities, Fault, FaultKind, Hello, Memory, Model, ProgramVersion, Refusal, Stats,
@@ -28,6 +27,7 @@ use crate::{
     clock::Clock,
     events::{Level, log},
     journal::Journal,
+    model::Model as LoadedModel,
 };
 
 /// Faults that wait for a host at most; older ones are in the log.
@@ -49,8 +49,8 @@ pub struct Station {
     /// Readable where the link has something to do.
     wake: OwnedFd,
     stop: Arc<AtomicBool>,
-    /// Model or threshold have changed.
-    changed: AtomicBool,
+    /// The model to inspect with from the next part on.
+    next_model: Mutex<Option<Box<LoadedModel>>>,
 }
 
 /// The model in use, and how it decides.
@@ -115,7 +115,7 @@ impl Station {
             capture: Mutex::default(),
             wake: eventfd(0, EventfdFlags::NONBLOCK).context("the system's event files")?,
             stop,
-            changed: AtomicBool::new(false),
+            next_model: Mutex::default(),
         })
     }
 
@@ -165,12 +165,12 @@ impl Station {
         self.capabilities.contains(ability)
     }
 
-    /// From now on parts are inspected by the model of this manifest, signed as `version`, in
-    /// `buffers` bytes.
-    pub fn set_model(&self, manifest: &Manifest, version: u64, buffers: u64) {
+    /// From now on parts are inspected by this model, in `buffers` bytes.
+    pub fn set_model(&self, model: &LoadedModel, buffers: u64) {
+        let manifest = &model.manifest;
         let model = Model {
             digest: manifest.digest,
-            version,
+            version: model.version,
             input: manifest.input,
             threshold: manifest.rule.image_threshold(),
             name: manifest.name.clone(),
@@ -183,11 +183,6 @@ impl Station {
             stats.memory = Memory { buffers, peak: 0 };
         });
         self.wake();
-    }
-
-    /// There is no model.
-    pub fn lose_model(&self) {
-        *lock(&self.in_use) = None;
     }
 
     /// The rule in use, if there is a model.
@@ -282,19 +277,19 @@ impl Station {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Another model lies where models are loaded from.
-    pub fn change_model(&self) {
-        self.changed.store(true, Ordering::Relaxed);
+    /// Has the next parts inspected by another model, for images of the same size.
+    pub fn change_model(&self, model: LoadedModel) {
+        *lock(&self.next_model) = Some(Box::new(model));
     }
 
-    /// Whether another model should be loaded.
+    /// Whether another model is to inspect the next parts.
     pub fn model_changed(&self) -> bool {
-        self.changed.load(Ordering::Relaxed)
+        lock(&self.next_model).is_some()
     }
 
-    /// As [`Self::model_changed`], which is then no longer so.
-    pub fn take_model_change(&self) -> bool {
-        self.changed.swap(false, Ordering::Relaxed)
+    /// The model of [`Self::change_model`], once.
+    pub fn take_model(&self) -> Option<LoadedModel> {
+        lock(&self.next_model).take().map(|model| *model)
     }
 }
 

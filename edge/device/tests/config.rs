@@ -51,12 +51,18 @@ fn keys_that_are_commented_out_are_read_and_show_their_defaults() {
     assert_eq!(shown.model, example.model);
     assert_eq!(shown.journal, example.journal);
 
-    assert_eq!(alternatives.len(), 4);
+    assert_eq!(alternatives.len(), 5);
     for alternative in alternatives {
         let table = if alternative.starts_with("[gate") {
             "gate"
         } else if alternative.starts_with("[source") {
             "source.folder"
+        } else if alternative.starts_with("[update") {
+            let default = alternative.replace("megabytes = 16", "");
+            let [shown, default] = [&alternative, &default]
+                .map(|update| Config::parse(&format!("{EXAMPLE}{update}")).unwrap().update);
+            assert_eq!(shown, default);
+            "update"
         } else {
             "link.tcp"
         };
@@ -110,6 +116,11 @@ fn errors_name_key_and_remedy_on_one_line() {
         "#megabytes = 64",
         "megabytes = 0",
         &["journal.megabytes", "at least 1"],
+    );
+    refused(
+        "#[update]",
+        "[update]\nfolder = \"a\"\nkey = \"b\"\nmegabytes = 1025",
+        &["update.megabytes", "1 to 1024"],
     );
     refused("#megabytes = 64", "megabytes = -1", &["megabytes"]);
     refused(

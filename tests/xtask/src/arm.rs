@@ -53,6 +53,12 @@ pub const TARGETS: &[Target] = &[
     },
 ];
 
+/// Where the tests run the device program under QEMU.
+const DEVICE_TARGET: &Target = &TARGETS[0];
+
+/// The environment variable that tells them where it is.
+pub const DEVICE_VARIABLE: &str = "RESIDUA_EDGE_AARCH64";
+
 /// The programs that are needed, and Debian's packages of them.
 const PROGRAMS: &[(&str, &[&str])] = &[
     ("qemu-aarch64", &["qemu-user"]),
@@ -142,12 +148,30 @@ fn firmware_folder(workspace: &Workspace) -> PathBuf {
     workspace.target.join("firmware")
 }
 
+/// Builds the device program for the target that the tests run it on.
+pub fn build_device(workspace: &Workspace) -> Result<()> {
+    DEVICE_TARGET.build_device(workspace)
+}
+
+/// The device program, after [`build_device`].
+pub fn device(workspace: &Workspace) -> PathBuf {
+    let folder = workspace.target.join(DEVICE_TARGET.name);
+    folder.join("release/residua-edge")
+}
+
 impl Target {
     /// The firmware, after [`build_firmware`], and the variable for its path.
     pub fn firmware(&self, workspace: &Workspace) -> Option<(&'static str, PathBuf)> {
         let folder = firmware_folder(workspace).join(self.name).join("release");
         let (_, variable) = self.firmware?;
         Some((variable, folder.join("residua-firmware")))
+    }
+
+    /// Builds the device program, with the native engine alone.
+    pub fn build_device(&self, workspace: &Workspace) -> Result<()> {
+        let mut cargo = self.cargo(workspace)?;
+        cargo.args(["build", "--release", "--target", self.name]);
+        run(cargo.args(["--package", "residua-device"]))
     }
 
     /// Whether it has an operating system, and with it tract.

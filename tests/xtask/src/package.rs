@@ -31,9 +31,7 @@ pub fn run() -> Result<()> {
 fn packages(workspace: &Workspace) -> Result<()> {
     for (name, architecture) in ARCHITECTURES {
         let target = arm::TARGETS.iter().find(|target| target.name == name);
-        let mut cargo = target.context("a known target")?.cargo(workspace)?;
-        cargo.args(["build", "--release", "--target", name]);
-        run_command(cargo.args(["--package", "residua-device"]))?;
+        target.context("a known target")?.build_device(workspace)?;
         package(workspace, name, architecture)?;
     }
     Ok(())

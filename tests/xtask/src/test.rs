@@ -24,6 +24,7 @@ const INSTALL: &[Step<Workspace>] = &[
     ("QEMU and cross linkers", arm::install_programs),
     ("runner programs for ARM", arm::build_runners),
     ("firmware", arm::build_firmware),
+    ("device program for ARM", arm::build_device),
 ];
 
 /// What compiles everything, once, in the profile of the tests.
@@ -43,6 +44,7 @@ pub fn run() -> Result<()> {
 pub fn run_some(arguments: &[String]) -> Result<()> {
     let workspace = Workspace::of_this_program();
     run_all(INSTALL, &workspace)?;
+    programs(&workspace)?;
     let mut command = workspace.cargo(&["test", "--release"]);
     run_command(with_runners(&workspace, command.args(arguments)))
 }
@@ -78,6 +80,14 @@ fn tests(workspace: &Workspace) -> Result<()> {
     run_command(with_runners(workspace, &mut command))
 }
 
+/// Builds the programs that tests of other packages run. The tests of the whole workspace come with
+/// them.
+fn programs(workspace: &Workspace) -> Result<()> {
+    let packages = ["--package", "residua-host", "--package", "residua-device"];
+    let mut command = workspace.cargo(&["build", "--release", "--bins"]);
+    run_command(command.args(packages))
+}
+
 /// Tells the tests where Python and the runner programs are.
 fn with_runners<'c>(
     workspace: &Workspace,
@@ -88,5 +98,5 @@ fn with_runners<'c>(
         command.env(target.variable, target.runner(workspace));
         command.envs(target.firmware(workspace));
     }
-    command
+    command.env(arm::DEVICE_VARIABLE, arm::device(workspace))
 }

@@ -69,7 +69,7 @@ impl Frames {
             if self.station.stopping() {
                 return Ok(Ended::Stop);
             }
-            if self.station.take_model_change() {
+            if self.station.model_changed() {
                 return Ok(Ended::ModelChanged);
             }
             match source.next(&mut self.pixels) {

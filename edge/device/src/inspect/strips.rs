@@ -118,7 +118,7 @@ impl Strips<'_> {
         if self.station.stopping() {
             return Some(Ended::Stop);
         }
-        if self.station.take_model_change() {
+        if self.station.model_changed() {
             return Some(Ended::ModelChanged);
         }
         (self.station.rule() != Some(rule)).then_some(Ended::RuleChanged)

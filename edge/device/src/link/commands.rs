@@ -1,10 +1,13 @@
 //! What hosts ask for, and what they are answered.
 
-use residua_shared::wire::{Answer, Capabilities, Command, Message, Pong, Refusal, Request};
+use residua_shared::wire::{
+    Answer, Capabilities, Command, FaultKind, Message, Pong, Refusal, Request,
+};
 
 use super::Link;
 use crate::{
     events::{Level, log},
+    models::Models,
     station::{Capture, lock},
 };
 
@@ -56,8 +59,28 @@ impl Link {
                 self.station.stop();
                 Ok(())
             }
+            Command::BeginModel { header, signature } => {
+                let begun = self.models()?.begin(header, signature);
+                self.reported(begun)
+            }
+            Command::ModelChunk { offset, bytes } => self.models()?.chunk(offset, &bytes),
+            Command::CommitModel => {
+                let committed = self.models()?.commit();
+                let model = self.reported(committed)?;
+                self.station.change_model(model);
+                Ok(())
+            }
             _ => Err(Refusal::Unsupported),
         }
+    }
+
+    fn models(&mut self) -> Result<&mut Models, Refusal> {
+        self.models.as_mut().ok_or(Refusal::Unsupported)
+    }
+
+    /// Every host is told that a model was refused.
+    fn reported<T>(&self, result: Result<T, Refusal>) -> Result<T, Refusal> {
+        result.inspect_err(|refusal| self.station.fault(FaultKind::Update, refusal))
     }
 
     fn capture(&mut self, index: usize) -> Result<(), Refusal> {
@@ -85,7 +108,7 @@ impl Link {
         }
         if let Err(error) = self.station.journal().acknowledge(part) {
             self.station.fault(
-                residua_shared::wire::FaultKind::Storage,
+                FaultKind::Storage,
                 format_args!("journal: {error}; check the disk"),
             );
         }

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use residua_edge::update::SigningKey;
 use residua_shared::wire::{self, Hello, MAX_FRAME, Message, Reader, Report, Request};
 use tempfile::TempDir;
 
@@ -66,6 +67,15 @@ impl Board {
         }
     }
 
+    /// Lets models come over the link that [`signer`] signed, of at most a megabyte.
+    pub fn takes_models(mut self) -> Self {
+        let key = signer().trusted().to_bytes();
+        let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        fs::write(self.path("models.pub"), digits + "\n").unwrap();
+        self.config += "[update]\nfolder = \"models\"\nkey = \"models.pub\"\nmegabytes = 1\n";
+        self
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -111,6 +121,11 @@ impl Board {
             .with_extension("png");
         self.put(name, &fs::read(file).unwrap());
     }
+}
+
+/// Whom the device trusts.
+pub fn signer() -> SigningKey {
+    SigningKey::from_seed(&[7; 32])
 }
 
 /// The source of most tests.

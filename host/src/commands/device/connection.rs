@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use residua_shared::wire::{Command, Hello, MAX_FRAME, Message, Reader, Request, encode};
 use rustix::{
     fs::OFlags,
-    termios::{OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr},
+    termios::{OptionalActions, QueueSelector, SpecialCodeIndex, tcflush, tcgetattr, tcsetattr},
 };
 
 /// How long a device may take to answer. A model is checked before its commit is answered.
@@ -63,7 +63,8 @@ impl Connection {
             stream,
             reader: Reader::new(),
             waiting: VecDeque::new(),
-            next_id: 1,
+            // An answer that was on the line for another host is not taken for one's own.
+            next_id: rand::random(),
         })
     }
 
@@ -237,5 +238,7 @@ fn serial(address: &str) -> Result<Stream> {
     // In tenths of a second.
     settings.special_codes[SpecialCodeIndex::VTIME] = 1;
     tcsetattr(&line, OptionalActions::Now, &settings)?;
+    // What came while nobody listened is out of date.
+    tcflush(&line, QueueSelector::IFlush)?;
     Ok(Stream::Serial(line))
 }

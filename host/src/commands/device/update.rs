@@ -1,6 +1,10 @@
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use residua_shared::{
     manifest::Digest,
     wire::{CHUNK, Capabilities, Command, ModelHeader, Refusal},
@@ -12,6 +16,12 @@ use crate::{commands::bar, console, model::Model};
 
 /// Chunks that may be refused in a row, as answers get lost, before the update is given up.
 const TRIES: u32 = 10;
+
+/// The device takes up a new model between two images.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So often it is asked whether it has.
+const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -48,7 +58,7 @@ impl Args {
             signature: key.sign(&header),
         })?;
         send(device, onnx)?;
-        device.obey(Command::CommitModel)?;
+        commit(device, header.version)?;
         console::print(&format!(
             "{}: version {} of {} is in use, before version {current}",
             device.address(),
@@ -56,6 +66,32 @@ impl Args {
             model.manifest().name
         ))
     }
+}
+
+/// Has the device switch to what it received, and waits until it has. Where the answer got lost on
+/// the line and the question is repeated, no model is begun any more; the version in use tells.
+fn commit(device: &mut Connection, version: u64) -> Result<()> {
+    match device.try_obey(Command::CommitModel)? {
+        Err(Refusal::NotBegun) if device.lossy() => {}
+        Err(refusal) => return Err(anyhow!("{}: {refusal}", device.address())),
+        Ok(()) => {}
+    }
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if device
+            .hello()?
+            .model
+            .is_some_and(|model| model.version == version)
+        {
+            return Ok(());
+        }
+        thread::sleep(PAUSE);
+    }
+    bail!(
+        "{}: version {version} is on the device but not in use; restart residua-edge and see its \
+         log",
+        device.address()
+    )
 }
 
 /// Sends all bytes. A chunk whose answer got lost is sent again, and the device says where it is.
