@@ -2,7 +2,7 @@
 //!
 //! Whoever puts them there writes under a name that begins with a dot or ends in `.part` or `.tmp`,
 //! and renames the file when it is complete; a file that cannot be decoded is tried again until it
-//! has stayed as it is for [`SETTLED`], should it have been written under its own name.
+//! has stayed as it is for two seconds, should it have been written under its own name.
 
 use std::{
     fs,
