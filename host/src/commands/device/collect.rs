@@ -134,6 +134,7 @@ impl Collector {
             None => 0,
         };
         if !self.lossy || (missing == 0 && self.last.is_some()) {
+            self.jump = None;
             return Some(missing);
         }
         let times = match self.jump {
