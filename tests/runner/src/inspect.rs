@@ -24,8 +24,8 @@ use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
 use crate::case::{Answer, Case, Engine, Reply};
 
-/// Bytes of the longest case, ample for the paper's network.
-pub const MAX_CASE: usize = 3 << 20;
+/// Bytes of the longest case, enough for the paper's network.
+pub const MAX_CASE: usize = 17 << 17;
 /// Pixels of the largest image.
 pub const MAX_AREA: usize = 512 * 512;
 /// Pixels in the widest row.
@@ -33,8 +33,8 @@ pub const MAX_WIDTH: usize = MAX_SIDE as usize;
 /// Elements of the anomaly map for the widest row and the largest box, or for 3276 pixels weighed by
 /// roughness.
 pub const MAX_FILTER: usize = AnomalyMap::len_for_largest_box(MAX_WIDTH);
-/// Bytes for the native engine's weights, ample for the paper's network.
-pub const MAX_WEIGHTS: usize = 9 << 18;
+/// Bytes for the native engine's weights, enough for the paper's network.
+pub const MAX_WEIGHTS: usize = 25 << 17;
 /// Bytes for the scalar reference's activations, or for the native engine's lines.
 pub const MAX_SCRATCH: usize = 3 << 19;
 /// Bytes of the longest reply.
