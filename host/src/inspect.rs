@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    fs,
+    fmt, fs,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use image::{ExtendedColorType, Rgb, RgbImage};
 use residua_shared::{
-    rule::DecisionRule,
+    rule::{DecisionRule, MapScale},
     verdict::{Outcome, Region, Verdict},
 };
 use serde::Serialize;
@@ -175,6 +175,21 @@ pub struct RegionRecord {
     pub peak_steps: u32,
 }
 
+impl RegionRecord {
+    /// A region whose peak is in steps of `scale`.
+    pub fn new(region: Region, scale: MapScale) -> Self {
+        Self {
+            left: region.left,
+            top: region.top,
+            right: region.right,
+            bottom: region.bottom,
+            area: region.area,
+            peak: scale.grey(region.peak),
+            peak_steps: region.peak,
+        }
+    }
+}
+
 /// What is printed of an image that could not be inspected, as a line of JSON.
 #[derive(Serialize)]
 struct Failure<'a> {
@@ -197,15 +212,7 @@ impl<'a> Record<'a> {
         } = inspected.verdict;
         let threshold = rule.image_threshold();
         let mut regions: Vec<_> = counting(inspected, rule)
-            .map(|region| RegionRecord {
-                left: region.left,
-                top: region.top,
-                right: region.right,
-                bottom: region.bottom,
-                area: region.area,
-                peak: rule.scale().grey(region.peak),
-                peak_steps: region.peak,
-            })
+            .map(|&region| RegionRecord::new(region, rule.scale()))
             .collect();
         regions.sort_by_key(|region| std::cmp::Reverse(region.area));
         Self {
@@ -224,32 +231,55 @@ impl<'a> Record<'a> {
 
     /// The line for people.
     pub fn line(&self) -> String {
+        let verdict = VerdictWords {
+            outcome: self.outcome,
+            score: self.score,
+            threshold: self.threshold,
+            regions: self.regions.len(),
+            largest: self.regions.first().copied(),
+            overflow: self.overflow,
+        };
+        format!("{}  {verdict}", self.image.display())
+    }
+}
+
+/// A verdict in words for people, whether it was reached here or came from a device.
+pub struct VerdictWords {
+    pub outcome: Outcome,
+    pub score: f32,
+    pub threshold: f32,
+    /// Regions that count.
+    pub regions: usize,
+    pub largest: Option<RegionRecord>,
+    pub overflow: bool,
+}
+
+impl fmt::Display for VerdictWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match self.outcome {
             Outcome::Good => "GOOD  ",
             Outcome::Defect => "DEFECT",
         };
-        let largest = self.regions.first().map_or(String::new(), |region| {
-            format!(
-                ", the largest {}x{} at ({}, {})",
-                region.right - region.left + 1,
-                region.bottom - region.top + 1,
-                region.left,
-                region.top
-            )
-        });
-        let overflow = if self.overflow {
-            ", and more than the tables hold"
-        } else {
-            ""
-        };
-        format!(
-            "{}  {outcome}  score {:.2} (threshold {:.2} grey levels)  {} region{}{largest}{overflow}",
-            self.image.display(),
+        write!(
+            f,
+            "{outcome}  score {:.2} (threshold {:.2} grey levels)  {} region{}",
             self.score,
             self.threshold,
-            self.regions.len(),
-            if self.regions.len() == 1 { "" } else { "s" },
-        )
+            self.regions,
+            if self.regions == 1 { "" } else { "s" },
+        )?;
+        if let Some(region) = self.largest {
+            // What came over a line may have its corners in any order.
+            let side = |from: u16, to: u16| u32::from(to.saturating_sub(from)) + 1;
+            let width = side(region.left, region.right);
+            let height = side(region.top, region.bottom);
+            let (left, top) = (region.left, region.top);
+            write!(f, ", the largest {width}x{height} at ({left}, {top})")?;
+        }
+        if self.overflow {
+            f.write_str(", and more than the tables hold")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,5 @@
 //! Parts as lines: for people, and as JSON.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use residua_shared::{
     verdict::Outcome,
     wire::{Fault, Report, Time},
@@ -9,7 +7,7 @@ use residua_shared::{
 use serde::Serialize;
 
 use super::collect::Part;
-use crate::inspect::RegionRecord;
+use crate::inspect::{RegionRecord, VerdictWords};
 
 /// A part as a line of JSON. Scores, thresholds and peaks are in grey levels, and exact in map
 /// steps under the names that end so.
@@ -122,15 +120,7 @@ fn verdict<'a>(report: &Report) -> Found<'a> {
         regions: report
             .regions
             .iter()
-            .map(|region| RegionRecord {
-                left: region.left,
-                top: region.top,
-                right: region.right,
-                bottom: region.bottom,
-                area: region.area,
-                peak: scale.grey(region.peak),
-                peak_steps: region.peak,
-            })
+            .map(|&region| RegionRecord::new(region, scale))
             .collect(),
         more_regions: u64::from(verdict.regions).saturating_sub(report.regions.len() as u64),
         overflow: verdict.overflow,
@@ -165,32 +155,16 @@ pub fn fault_line(fault: &Fault) -> String {
 
 fn verdict_text(report: &Report) -> String {
     let (verdict, scale) = (report.verdict, report.threshold.scale);
-    let outcome = match verdict.outcome {
-        Outcome::Good => "GOOD  ",
-        Outcome::Defect => "DEFECT",
-    };
     let largest = report.regions.iter().max_by_key(|region| region.area);
-    let largest = largest.map_or(String::new(), |region| {
-        format!(
-            ", the largest {}x{} at ({}, {})",
-            region.right - region.left + 1,
-            region.bottom - region.top + 1,
-            region.left,
-            region.top
-        )
-    });
-    let overflow = if verdict.overflow {
-        ", and more than the tables hold"
-    } else {
-        ""
+    let words = VerdictWords {
+        outcome: verdict.outcome,
+        score: scale.grey(verdict.score),
+        threshold: report.threshold.grey(),
+        regions: verdict.regions as usize,
+        largest: largest.map(|&region| RegionRecord::new(region, scale)),
+        overflow: verdict.overflow,
     };
-    format!(
-        "{outcome}  score {:.2} (threshold {:.2} grey levels)  {} region{}{largest}{overflow}",
-        scale.grey(verdict.score),
-        report.threshold.grey(),
-        verdict.regions,
-        if verdict.regions == 1 { "" } else { "s" },
-    )
+    words.to_string()
 }
 
 /// The time of day in UTC, or the device's own time where it has none.
@@ -198,10 +172,7 @@ fn clock(time: Time) -> String {
     let Some(unix) = time.unix_us else {
         return format!("{:>10.1} s", time.uptime_us as f64 / 1e6);
     };
-    let day = UNIX_EPOCH + Duration::from_micros(unix);
-    let seconds = day
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs() % 86_400);
+    let seconds = unix / 1_000_000 % 86_400;
     let milliseconds = unix / 1000 % 1000;
     format!(
         "{:02}:{:02}:{:02}.{milliseconds:03}",
@@ -209,4 +180,53 @@ fn clock(time: Time) -> String {
         seconds / 60 % 60,
         seconds % 60
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use residua_shared::{
+        rule::{MapScale, Threshold},
+        verdict::{Region, Verdict},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_box_with_its_corners_the_wrong_way_round_is_told_all_the_same() {
+        let scale = MapScale::new(4, 1).unwrap();
+        let region = Region {
+            left: u16::MAX,
+            top: 0,
+            right: 0,
+            bottom: u16::MAX,
+            area: 9,
+            peak: 32,
+        };
+        let report = Report {
+            part: 1,
+            time: Time::default(),
+            verdict: Verdict {
+                outcome: Outcome::Defect,
+                score: 32,
+                regions: 1,
+                overflow: false,
+            },
+            threshold: Threshold { raw: 16, scale },
+            regions: [region].into_iter().collect(),
+        };
+        assert_eq!(
+            verdict_text(&report),
+            "DEFECT  score 2.00 (threshold 1.00 grey levels)  1 region, the largest 1x65536 at (65535, 0)"
+        );
+    }
+
+    #[test]
+    fn the_time_of_day_has_no_latest_day() {
+        let time = |unix| Time {
+            uptime_us: 0,
+            unix_us: Some(unix),
+        };
+        assert_eq!(clock(time(86_400_000_000 + 3_661_002_000)), "01:01:01.002");
+        assert_eq!(clock(time(u64::MAX)).len(), 12);
+    }
 }
