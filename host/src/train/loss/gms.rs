@@ -25,10 +25,15 @@ const DIFFERENCE: [f64; WINDOW] = [1.0, 0.0, -1.0];
 
 /// 1 - mean GMS over all places where the operator lies on the image.
 pub fn single_scale(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    similarity(x, y)?.mean_all()?.affine(-1.0, 1.0)
+}
+
+/// GMS at every place where the operator lies on the images: [`WINDOW`] - 1 rows and columns fewer
+/// than they have.
+pub fn similarity(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     let (x, y) = (magnitude(x)?, magnitude(y)?);
     let squares = (x.sqr()? + y.sqr()?)?.affine(1.0, C)?;
-    let similarity = ((x * y)?.affine(2.0, C)? / squares)?;
-    similarity.mean_all()?.affine(-1.0, 1.0)
+    (x * y)?.affine(2.0, C)? / squares
 }
 
 /// The mean of the losses at four scales, each half as large as the one before; of fewer where the

@@ -2,9 +2,9 @@
 //!
 //! Every loss is 0 for a reconstruction equal to its target, and written for grey levels in `0..=1`.
 
-mod gms;
+pub mod gms;
 mod scales;
-mod ssim;
+pub mod ssim;
 
 use std::{fmt, str::FromStr};
 

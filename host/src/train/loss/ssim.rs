@@ -28,8 +28,14 @@ const LOW: f64 = 0.1;
 
 /// 1 - mean SSIM over the windows of all images.
 pub fn single_scale(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    similarity(x, y)?.mean_all()?.affine(-1.0, 1.0)
+}
+
+/// SSIM of every window that lies on the images: [`WINDOW`] - 1 rows and columns fewer than they
+/// have.
+pub fn similarity(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     let (luminance, structure) = maps(x, y)?;
-    (luminance * structure)?.mean_all()?.affine(-1.0, 1.0)
+    luminance * structure
 }
 
 /// 1 - mean MS-SSIM over the images: the product of the means of cs over each scale but the
