@@ -177,7 +177,7 @@ pub fn decide<'b>(
     let image_rows = frame.pixels().chunks_exact(width);
     let reconstruction_rows = buffers.reconstruction.chunks_exact(width);
     for (image, reconstruction) in image_rows.zip(reconstruction_rows) {
-        residual(image, scale, reconstruction, buffers.residual);
+        residual(image, &rule, reconstruction, buffers.residual);
         if let Some(row) = filter.push(buffers.residual, reconstruction)? {
             take(row);
         }

@@ -1,11 +1,25 @@
 //! Reconstruction → residual: R = X - AE(X) (Minhas and Zelek 2020, eq. 1) in fixed point.
 
-use residua_shared::rule::MapScale;
+use residua_shared::rule::{ColumnWeights, DecisionRule};
 
 /// r = (x << F) - clamp(y, 0, 255 << F) for one row, F the scale's fraction bits: within
 /// ±(255 << F). On a ground G it is that, times G, divided by floor(clamp(y, 0, 255 << F) / 2^F) + G,
-/// and rounded towards 0. Of rows of different lengths the shortest decides.
-pub fn residual(image: &[u8], scale: MapScale, reconstruction: &[i32], residual: &mut [i32]) {
+/// and rounded towards 0. Where the rule weighs columns it is r · w / 64 then, rounded towards 0 and
+/// clamped to ±(255 << F). Of rows of different lengths the shortest decides.
+pub fn residual(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], residual: &mut [i32]) {
+    differences(image, rule, reconstruction, residual);
+    if let Some(weights) = rule.columns() {
+        let white = 255 << rule.scale().fraction_bits();
+        for (columns, weight) in weights.zones(residual.len()) {
+            for r in &mut residual[columns] {
+                *r = ColumnWeights::weigh(*r, weight, white);
+            }
+        }
+    }
+}
+
+fn differences(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], residual: &mut [i32]) {
+    let scale = rule.scale();
     let bits = scale.fraction_bits();
     let white = 255 << bits;
     let pixels = residual.iter_mut().zip(image).zip(reconstruction);

@@ -232,7 +232,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Strip<'a, B, W> {
     fn take_reconstruction(&mut self) -> Result<Option<Findings>, BufferError> {
         let image = &self.image[slot(self.image, self.width, self.reconstructed)];
         self.reconstructed += 1;
-        residual(image, self.rule.scale(), self.reconstruction, self.residual);
+        residual(image, &self.rule, self.reconstruction, self.residual);
         let map = self.filter.push(self.residual, self.reconstruction)?;
         Ok(map.and_then(|map| label(map, &mut self.labeler, &mut self.windows)))
     }

@@ -6,10 +6,10 @@ mod common;
 use std::num::NonZeroU8;
 
 use common::{ample, by_edge, by_reference};
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, option::of, prelude::*};
 use residua_shared::{
     frame::{Frame, Size},
-    rule::{Comparison, DecisionRule, MAX_ROUGHNESS, MapScale},
+    rule::{ColumnWeights, Comparison, DecisionRule, MAX_ROUGHNESS, MapScale, ZONES},
     verdict::Outcome,
 };
 
@@ -56,18 +56,24 @@ prop_compose! {
         radius in Just(radius),
         ground in prop_oneof![Just(0_u8), any::<u8>()],
         roughness in prop_oneof![Just(0_u8), 0..=MAX_ROUGHNESS],
+        columns in of(vec(1_u8.., ZONES)),
     ) -> (Size, Vec<u8>, Vec<i32>, DecisionRule) {
         let scale = MapScale::new(fraction_bits, 2 * radius + 1).unwrap().on(NonZeroU8::new(ground))
             .weighed_by(NonZeroU8::new(roughness)).unwrap();
         let threshold = u32::from(pixel_threshold.1) << pixel_threshold.0 >> 16;
         let rule = DecisionRule::new(
             comparison, scale, threshold, min_area, threshold.saturating_add(image_threshold),
-        ).unwrap();
+        ).unwrap().weighing(columns.map(column_weights));
         let reconstruction = pixels.iter().zip(&kinds).zip(&noise)
             .map(|((&x, &kind), &noise)| reconstructed(x, fraction_bits, kind, noise))
             .collect();
         (size, pixels, reconstruction, rule)
     }
+}
+
+fn column_weights(weights: Vec<u8>) -> ColumnWeights {
+    let weight = |zone: usize| NonZeroU8::new(weights[zone]).unwrap();
+    ColumnWeights::new(std::array::from_fn(weight))
 }
 
 proptest! {

@@ -4,6 +4,7 @@
 //! threshold comes from the tail of good images' scores for a stated false-alarm rate.
 
 mod binomial;
+mod columns;
 mod run;
 mod tail;
 mod words;
@@ -14,14 +15,15 @@ use anyhow::{Context, Result, ensure};
 use residua_shared::{
     frame::Size,
     manifest::Calibration,
-    rule::{Comparison, DecisionRule, MapScale},
+    rule::{ColumnWeights, Comparison, DecisionRule, MapScale},
 };
 
 pub use binomial::upper_bound;
+pub use columns::ColumnLearner;
 pub use run::{Calibrated, FILE, calibrate_network, calibrate_run};
 pub use tail::{Pareto, Tail, exceeded_by, tail_interval, tail_threshold};
 
-use crate::eval::image_score;
+use crate::{data::Grey, eval::image_score};
 
 /// Below so many good images the thresholds are guesses.
 const FEW_IMAGES: usize = 20;
@@ -39,6 +41,9 @@ pub struct Options {
     pub ground: Option<NonZeroU8>,
     /// Weigh maps by this roughness, in grey levels ([`MapScale`]); not for `None`.
     pub roughness: Option<NonZeroU8>,
+    /// Learn from good images what a difference counts by where across the image it is
+    /// ([`ColumnLearner`]).
+    pub columns: bool,
     /// Side of the box filter in pixels, odd.
     pub box_size: u8,
     /// The smallest region that counts, in pixels.
@@ -59,6 +64,7 @@ impl Default for Options {
             comparison: Comparison::Absolute,
             ground: None,
             roughness: None,
+            columns: false,
             box_size: 5,
             min_area: 4,
             pixel_rate: 1e-3,
@@ -67,6 +73,24 @@ impl Default for Options {
 }
 
 impl Options {
+    /// What columns weigh, learned from good images and their reconstructions; `None` where it was not
+    /// asked for.
+    pub fn learn_columns<'i>(
+        &self,
+        size: Size,
+        scale: MapScale,
+        good: impl IntoIterator<Item = (&'i Grey, &'i [i32])>,
+    ) -> Result<Option<ColumnWeights>> {
+        if !self.columns {
+            return Ok(None);
+        }
+        let mut learner = ColumnLearner::new(size, self.comparison, scale);
+        for (image, reconstruction) in good {
+            learner.add(image, reconstruction)?;
+        }
+        learner.weights().map(Some).context("--columns")
+    }
+
     /// The scale of maps of a reconstruction with `fraction_bits`; errors name the option.
     pub fn scale(&self, fraction_bits: u8) -> Result<MapScale> {
         MapScale::new(fraction_bits, self.box_size)
@@ -108,7 +132,7 @@ pub struct Calibrating {
 }
 
 /// Sets both thresholds from the anomaly maps of held-out good images of `size`, made with
-/// `options.comparison` on `scale`.
+/// `options.comparison` on `scale`. Where columns were weighed for them, the rule is yet to be told.
 ///
 /// Errors where there is no map, a map has not `size.area()` values, or an option is out of range.
 pub fn calibrate(

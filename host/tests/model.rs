@@ -255,6 +255,34 @@ fn truncated_files() {
     }
 }
 
+#[test]
+fn weights_of_columns() {
+    let columns = |weights: Value| Folder::with_manifest(|m| m["rule"]["columns"] = weights);
+    let good = columns(vec![200; 32].into());
+    let model = Model::open(&good.model()).unwrap();
+    let weights = model.manifest().rule.columns().copied().unwrap();
+    assert!(
+        weights
+            .zones(64)
+            .all(|(zone, weight)| zone.len() == 2 && weight.get() == 200)
+    );
+    // As models from before columns could be weighed.
+    let old = Folder::with_manifest(|m| {
+        m["rule"]
+            .as_object_mut()
+            .unwrap()
+            .remove("columns")
+            .unwrap();
+    });
+    assert_eq!(
+        Model::open(&old.model()).unwrap().manifest().rule.columns(),
+        None
+    );
+    columns(vec![64; 31].into()).refused(&["manifest"]);
+    columns(vec![0; 32].into()).refused(&["nonzero"]);
+    columns(vec![256; 32].into()).refused(&["256"]);
+}
+
 /// A flip in the manifest's free text is the only one that can pass unseen, and only where no
 /// manifest lies beside.
 #[test]

@@ -1,6 +1,6 @@
 //! The decision rule: from an anomaly map to a verdict, all in integers on the map's own scale.
 
-use core::{fmt, num::NonZeroU8};
+use core::{fmt, num::NonZeroU8, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
@@ -161,6 +161,45 @@ impl TryFrom<RawScale> for MapScale {
     }
 }
 
+/// Zones of equal width, side by side, into which [`ColumnWeights`] divide an image.
+pub const ZONES: usize = 32;
+
+/// What residuals count, by where across the image they are: for parts that always lie alike, as
+/// rails do, whose good images differ from their reconstruction in some places more than in others.
+///
+/// Zone i of an image with W columns has those from floor(i W / [`ZONES`]) to before
+/// floor((i + 1) W / [`ZONES`]). Its weight counts in 64ths: 64 changes nothing, 32 halves.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ColumnWeights([NonZeroU8; ZONES]);
+
+impl ColumnWeights {
+    /// The weight that changes nothing.
+    pub const ONE: NonZeroU8 = NonZeroU8::new(64).unwrap();
+
+    /// The weights of the zones from left to right, in 64ths.
+    pub const fn new(weights: [NonZeroU8; ZONES]) -> Self {
+        Self(weights)
+    }
+
+    /// The zones of an image with `width` columns, from left to right: their columns, none where
+    /// the image is narrower than that many zones, and their weight.
+    pub fn zones(&self, width: usize) -> impl Iterator<Item = (Range<usize>, NonZeroU8)> {
+        let start = move |zone: usize| zone * width / ZONES;
+        let weights = self.0.into_iter().enumerate();
+        weights.map(move |(zone, weight)| (start(zone)..start(zone + 1), weight))
+    }
+
+    /// A residual within ±`white` at this weight: rounded towards 0 and still within ±`white`.
+    ///
+    /// `white` is below 2^23.
+    #[inline]
+    pub fn weigh(residual: i32, weight: NonZeroU8, white: i32) -> i32 {
+        let unit = i32::from(Self::ONE.get());
+        (residual * i32::from(weight.get()) / unit).clamp(-white, white)
+    }
+}
+
 /// A threshold on an anomaly map, which knows the scale it was made for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Threshold {
@@ -182,7 +221,8 @@ impl Threshold {
 /// A pixel is suspect where the map exceeds the pixel threshold; 8-connected suspect pixels form a
 /// region; a region counts when its area reaches the minimum *and* its score (the highest map value
 /// in it) exceeds the image threshold. An image is a defect when one region counts. Thus a high
-/// threshold decides and a lower one draws the outline.
+/// threshold decides and a lower one draws the outline. Where columns are weighed, grey levels are
+/// those of columns with weight 1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "RawRule")]
 pub struct DecisionRule {
@@ -190,6 +230,7 @@ pub struct DecisionRule {
     pixel_threshold: Threshold,
     min_area: u32,
     image_threshold: Threshold,
+    columns: Option<ColumnWeights>,
 }
 
 #[derive(Deserialize)]
@@ -198,6 +239,8 @@ struct RawRule {
     pixel_threshold: Threshold,
     min_area: u32,
     image_threshold: Threshold,
+    #[serde(default)]
+    columns: Option<ColumnWeights>,
 }
 
 impl DecisionRule {
@@ -222,8 +265,19 @@ impl DecisionRule {
                 raw: image_threshold,
                 scale,
             },
+            columns: None,
         }
         .try_into()
+    }
+
+    /// The same rule on maps of residuals weighed by these; not weighed for `None`.
+    pub fn weighing(self, columns: Option<ColumnWeights>) -> Self {
+        Self { columns, ..self }
+    }
+
+    /// What residuals count by where across the image they are.
+    pub fn columns(&self) -> Option<&ColumnWeights> {
+        self.columns.as_ref()
     }
 
     /// How a residual becomes an anomaly.
@@ -275,6 +329,7 @@ impl TryFrom<RawRule> for DecisionRule {
             pixel_threshold: raw.pixel_threshold,
             min_area: raw.min_area,
             image_threshold: raw.image_threshold,
+            columns: raw.columns,
         })
     }
 }

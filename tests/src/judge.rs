@@ -8,6 +8,7 @@ use residua_shared::{
     frame::{Frame, Size},
     onnx,
     reference::{
+        columns,
         map::map,
         mask,
         reconstruction::reconstruct,
@@ -69,6 +70,7 @@ pub fn anomaly_map(rule: DecisionRule, size: Size, image: &[u8], values: &[i32])
     let frame = Frame::new(size, image).expect("images have the case's size");
     let scale = rule.scale();
     residual(frame, scale, values, &mut differences)
+        .and_then(|()| columns::weigh(size, rule.columns(), scale, &mut differences))
         .and_then(|()| map(size, &differences, rule.comparison(), scale, &mut sums))
         .and_then(|()| deviations(size, values, scale, &mut deviant))
         .and_then(|()| weigh(size, &deviant, scale, &mut sums))

@@ -9,7 +9,7 @@ use residua_edge::regions::{max_regions, max_runs};
 use residua_runner::case::Engine;
 use residua_shared::{
     frame::Size,
-    rule::{Comparison, DecisionRule, MapScale},
+    rule::{ColumnWeights, Comparison, DecisionRule, MapScale, ZONES},
     verdict::Outcome,
 };
 use residua_tests::{
@@ -194,18 +194,26 @@ fn extreme_values() {
         for grey in [0, 255] {
             let images = vec![vec![grey; input.area()]; levels.len()];
             let values = levels.map(|level| vec![level; input.area()]);
-            for (side, ground, roughness) in [(1, 0, 0), (31, 0, 0), (1, 1, 1), (31, 255, 64)] {
+            let parts = [
+                (1, 0, 0, None),
+                (31, 0, 0, Some(ColumnWeights::new([NonZeroU8::MAX; ZONES]))),
+                (1, 1, 1, Some(ColumnWeights::new([NonZeroU8::MIN; ZONES]))),
+                (31, 255, 64, None),
+            ];
+            for (side, ground, roughness, columns) in parts {
                 let scale = MapScale::new(bits, side).unwrap();
                 let scale = scale.on(NonZeroU8::new(ground));
                 let scale = scale.weighed_by(NonZeroU8::new(roughness)).unwrap();
                 for comparison in COMPARISONS {
                     let rule = DecisionRule::new(comparison, scale, 1, 30, u32::MAX / 4);
                     let case = Case {
-                        rule: rule.unwrap(),
+                        rule: rule.unwrap().weighing(columns),
                         ..case(input, &images, &values)
                     };
                     let name = format!(
-                        "grey {grey}, {bits} bits, box {side}, ground {ground}, roughness {roughness}, {comparison:?}"
+                        "grey {grey}, {bits} bits, box {side}, ground {ground}, roughness {roughness}, \
+                         columns {}, {comparison:?}",
+                        columns.is_some()
                     );
                     cases.push((name, case));
                 }

@@ -11,8 +11,10 @@ use residua_edge::{
 use residua_shared::{
     frame::{Frame, Size},
     onnx,
-    reference::{map, mask, reconstruction::reconstruct, regions, residual, roughness, verdict},
-    rule::{Comparison, DecisionRule, MapScale},
+    reference::{
+        columns, map, mask, reconstruction::reconstruct, regions, residual, roughness, verdict,
+    },
+    rule::{ColumnWeights, Comparison, DecisionRule, MapScale},
     verdict::{Outcome, Region, Verdict},
 };
 use residua_tests::{onnx_writer, random_net::RandomNet};
@@ -280,6 +282,7 @@ fn expected(net: &RandomNet, rule: DecisionRule, window: usize, image: &[u8]) ->
     let frame = Frame::new(size, image).unwrap();
     let reconstruction = judged(net, image);
     residual::residual(frame, scale, &reconstruction, &mut r).unwrap();
+    columns::weigh(size, rule.columns(), scale, &mut r).unwrap();
     let mut map = vec![0; size.area()];
     map::map(size, &r, rule.comparison(), scale, &mut map).unwrap();
     let mut deviations = vec![0; size.area()];
@@ -368,10 +371,13 @@ proptest! {
         image in 0_f32..40.0,
         ground in prop_oneof![Just(0_u8), 60_u8..],
         roughness in prop_oneof![Just(0_u8), 10_u8..=64],
+        columns in prop_oneof![Just(None), (1_u8..=255).prop_map(Some)],
     ) {
         let net = RandomNet::new(seed);
         let scale = MapScale::new(net.fraction_bits, box_size).unwrap();
         let rule = rule(scale.on(NonZeroU8::new(ground)).weighed_by(NonZeroU8::new(roughness)).unwrap(), pixel, min_area, image);
+        let weight = |first: u8, zone: usize| NonZeroU8::new(first.wrapping_mul(zone as u8 * 2 + 1)).unwrap_or(ColumnWeights::ONE);
+        let rule = rule.weighing(columns.map(|first| ColumnWeights::new(std::array::from_fn(|zone| weight(first, zone)))));
         let strip = rows(0..height, net.input.width());
         let expected = expected(&net, rule, window as usize, &strip);
         let room = net.input.area().max(64) * 2;

@@ -16,7 +16,7 @@ use residua_shared::{
     net::{MAX_ACCUMULATOR, MAX_SATURATING_SHIFT, MAX_SHIFT, Pads, Source},
     onnx,
     reference::reconstruction::{reconstruct, requantize},
-    rule::{Comparison, DecisionRule, MapScale},
+    rule::{ColumnWeights, Comparison, DecisionRule, MapScale},
 };
 use residua_tests::{
     judge,
@@ -234,8 +234,8 @@ fn every_target_equals_the_reference() {
     check_on_targets(&seeds.map(subject).collect::<Vec<_>>());
 }
 
-/// A random network with a rule of its own: every comparison, box, ground, roughness and minimum area in turn, and
-/// thresholds that make regions of its noisy image.
+/// A random network with a rule of its own: every comparison, box, ground, roughness, minimum area and
+/// weights of columns in turn, and thresholds that make regions of its noisy image.
 fn subject(seed: u64) -> Subject {
     const COMPARISONS: [Comparison; 3] =
         [Comparison::Absolute, Comparison::Dark, Comparison::Bright];
@@ -248,10 +248,15 @@ fn subject(seed: u64) -> Subject {
         .and_then(|scale| scale.on(ground).weighed_by(roughness))
         .unwrap();
     let comparison = COMPARISONS[seed as usize % 3];
+    let weight = |zone: usize| NonZeroU8::new(1 + ((7 + seed) * (zone as u64 + 3) % 255) as u8);
+    let columns = ColumnWeights::new(std::array::from_fn(|zone| weight(zone).unwrap()));
+    let columns = (seed / 8).is_multiple_of(2).then_some(columns);
     let mut case = Case {
         engine: Engine::Tract(onnx(&net)),
         input: net.input,
-        rule: DecisionRule::new(comparison, scale, 0, 1, 0).unwrap(),
+        rule: DecisionRule::new(comparison, scale, 0, 1, 0)
+            .unwrap()
+            .weighing(columns),
         runs: max_runs(net.input) as u32,
         regions: max_regions(net.input) as u32,
         images: images[2].clone(),
@@ -260,7 +265,8 @@ fn subject(seed: u64) -> Subject {
     };
     let noise = judge::reconstructions(&case).unwrap();
     let map = judge::anomaly_map(case.rule, net.input, &images[2], &noise[0]);
-    case.rule = rule_for(comparison, scale, 1 + (seed % 4) as u32, map, (0.4, 0.1));
+    let rule = rule_for(comparison, scale, 1 + (seed % 4) as u32, map, (0.4, 0.1));
+    case.rule = rule.weighing(columns);
     case.images = images.concat();
     Subject {
         name: format!("seed {seed}"),

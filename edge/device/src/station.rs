@@ -206,7 +206,8 @@ impl Station {
             rule.min_area(),
             threshold.raw,
         )
-        .map_err(|_| Refusal::Threshold { pixel })?;
+        .map_err(|_| Refusal::Threshold { pixel })?
+        .weighing(rule.columns().copied());
         in_use.model.threshold = threshold;
         Ok(())
     }

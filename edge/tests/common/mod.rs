@@ -6,7 +6,7 @@ use residua_edge::{
 };
 use residua_shared::{
     frame::{Frame, Size},
-    reference::{map, mask, regions, residual, roughness, verdict},
+    reference::{columns, map, mask, regions, residual, roughness, verdict},
     rule::DecisionRule,
     verdict::{Region, Verdict},
 };
@@ -26,6 +26,7 @@ pub fn by_reference(rule: DecisionRule, frame: Frame<'_>, reconstruction: &[i32]
     let area = size.area();
     let mut r = vec![0; area];
     residual::residual(frame, scale, reconstruction, &mut r).unwrap();
+    columns::weigh(size, rule.columns(), scale, &mut r).unwrap();
     let mut map = vec![0; area];
     map::map(size, &r, rule.comparison(), scale, &mut map).unwrap();
     let mut deviations = vec![0; area];

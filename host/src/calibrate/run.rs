@@ -4,13 +4,13 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use residua_edge::{
-    engine::tract::Tract,
+    engine::{Engine, tract::Tract},
     inspector::{Inspector, Storage},
 };
 use residua_shared::{
     frame::{Frame, Size},
     manifest::{Calibration, Digest},
-    rule::{DecisionRule, MapScale},
+    rule::DecisionRule,
 };
 use serde::{Deserialize, Serialize};
 
@@ -69,10 +69,23 @@ pub fn calibrate_network(
 ) -> Result<Calibrated> {
     options.check()?;
     let dataset = run.dataset(Some(input))?;
-    let good = data::load_all(&dataset.split(run.config().data.split_seed)?.calibration)?;
+    let split = dataset.split(run.config().data.split_seed)?;
     let scale = options.scale(network.fraction_bits)?;
     let onnx = export::onnx(network, input.padded_to(network.side_multiple())?)?;
-    let maps = maps(&onnx, network, &good, input, scale, options)?;
+    let mut engine = Tract::new(&onnx, input, network.fraction_bits)?;
+    let columns = if options.columns {
+        // Not from those that the thresholds come from, which would then look too good.
+        let good = data::load_all(&split.validation)?;
+        let reconstructions = reconstructions(&mut engine, &good)?;
+        let pairs = good.iter().zip(&reconstructions);
+        options.learn_columns(input, scale, pairs.map(|(image, r)| (image, r.as_slice())))?
+    } else {
+        None
+    };
+    // Maps do not depend on thresholds: with the highest there are, nothing is a region.
+    let blind = DecisionRule::new(options.comparison, scale, u32::MAX, 1, u32::MAX)?;
+    let blind = blind.weighing(columns);
+    let maps = maps(engine, &data::load_all(&split.calibration)?, input, blind)?;
     let Calibrating {
         rule,
         calibration,
@@ -82,7 +95,7 @@ pub fn calibrate_network(
     Ok(Calibrated {
         digest: residua_shared::onnx::digest(&onnx)?,
         input,
-        rule,
+        rule: rule.weighing(columns),
         calibration,
         warnings,
     })
@@ -111,6 +124,7 @@ impl Calibrated {
             comparison: rule.comparison(),
             ground: rule.scale().ground(),
             roughness: rule.scale().roughness(),
+            columns: rule.columns().is_some(),
             box_size: rule.scale().box_size() as u8,
             min_area: rule.min_area(),
             pixel_rate: calibration.pixel_rate,
@@ -127,18 +141,19 @@ fn file(run: &RunFolder) -> PathBuf {
     run.path().join(FILE)
 }
 
+/// The reconstructions of `images`.
+fn reconstructions(engine: &mut Tract, images: &[Grey]) -> Result<Vec<Vec<i32>>> {
+    let reconstruct = |image: &Grey| {
+        let mut reconstruction = vec![0; image.size.area()];
+        let frame = Frame::new(image.size, &image.pixels)?;
+        engine.reconstruct(frame, &mut reconstruction)?;
+        Ok(reconstruction)
+    };
+    images.iter().map(reconstruct).collect()
+}
+
 /// The anomaly maps of `images`, all of size `input`, by the path of the device.
-fn maps(
-    onnx: &[u8],
-    network: &Quantized,
-    images: &[Grey],
-    input: Size,
-    scale: MapScale,
-    options: &Options,
-) -> Result<Vec<Vec<u32>>> {
-    // Maps do not depend on thresholds: with the highest there are, nothing is a region.
-    let rule = DecisionRule::new(options.comparison, scale, u32::MAX, 1, u32::MAX)?;
-    let engine = Tract::new(onnx, input, network.fraction_bits)?;
+fn maps(engine: Tract, images: &[Grey], input: Size, rule: DecisionRule) -> Result<Vec<Vec<u32>>> {
     let mut inspector = Inspector::new(engine, rule)?;
     let mut storage = Storage::new(input, rule);
     images

@@ -26,6 +26,10 @@ impl Calibrated {
             .map_or_else(String::new, |roughness| {
                 format!("; in a place of roughness M it counts {roughness} / (M + {roughness})")
             });
+        let columns = match rule.columns() {
+            Some(_) => "; in each zone of columns it counts as good images differ there",
+            None => "",
+        };
         let interval = calibration
             .threshold_interval
             .map_or_else(String::new, |(low, high)| {
@@ -42,7 +46,7 @@ impl Calibrated {
         format!(
             "A part is a defect where it {difference} its reconstruction by more than {decide} grey \
              levels{interval},\n\
-             of 255, mean over {side}x{side} pixels{contrast}{masked},\n\
+             of 255, mean over {side}x{side} pixels{contrast}{masked}{columns},\n\
              in a region of at least {} pixels; the region is drawn as far as the difference \
              exceeds {outline}.\n\
              Set from {} good images that training did not see, so that about {} in 1000 good parts \

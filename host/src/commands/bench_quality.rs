@@ -68,6 +68,9 @@ pub struct Args {
     /// Weigh differences by this roughness of the reconstruction [default: not].
     #[arg(long, value_name = "GREY")]
     roughness: Option<NonZeroU8>,
+    /// Learn from good images what differences count by column.
+    #[arg(long)]
+    columns: bool,
     /// Side of the box over which differences are averaged, in pixels, odd.
     #[arg(long = "box", value_name = "PIXELS",
           default_value_t = calibrate::Options::default().box_size)]
@@ -101,6 +104,7 @@ impl Args {
         baseline.calibrate.comparison = self.comparison;
         baseline.calibrate.ground = self.contrast;
         baseline.calibrate.roughness = self.roughness;
+        baseline.calibrate.columns = self.columns;
         baseline.calibrate.box_size = self.box_size;
         let bench = Bench {
             data: self.data,

@@ -33,6 +33,11 @@ pub struct Args {
     /// structured their reconstruction errs more.
     #[arg(long, value_name = "GREY")]
     roughness: Option<NonZeroU8>,
+    /// Learn from good images what a difference counts by where across the image it is: less where
+    /// good parts differ from their reconstruction anyway. For parts that always lie alike, as
+    /// rails.
+    #[arg(long)]
+    columns: bool,
     /// Side of the box over which differences are averaged, in pixels, odd: about the width of the
     /// smallest defect.
     #[arg(long = "box", value_name = "PIXELS", default_value_t = Options::default().box_size)]
@@ -64,6 +69,7 @@ impl Args {
             comparison: self.comparison,
             ground: self.contrast,
             roughness: self.roughness,
+            columns: self.columns,
             box_size: self.box_size,
             min_area: self.min_area,
             pixel_rate: self.pixel_rate,

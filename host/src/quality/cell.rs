@@ -11,14 +11,18 @@ use residua_edge::{
 };
 use residua_shared::{
     frame::{Frame, Size},
-    onnx,
+    onnx, reference,
     rule::DecisionRule,
-    verdict::Outcome,
+    verdict::{Outcome, Region, Verdict},
 };
 use serde::{Deserialize, Serialize};
 
+use super::{
+    Choices,
+    comparison::{self, Rival},
+};
 use crate::{
-    calibrate::{self, calibrate, tail_threshold},
+    calibrate::{calibrate, tail_threshold},
     data::{self, Grey, Sample},
     eval::{
         Counts, Evaluator, LIGHTS, Light, Observation, Scores, f1, image_score, region_sum,
@@ -72,9 +76,9 @@ pub struct LightFigures {
 }
 
 /// An image and what the network made of it.
-struct Reconstructed {
-    image: Grey,
-    reconstruction: Vec<i32>,
+pub(super) struct Reconstructed {
+    pub image: Grey,
+    pub reconstruction: Vec<i32>,
 }
 
 /// A trained network on all images that its cells need.
@@ -82,6 +86,8 @@ pub struct Trained {
     network: Quantized,
     size: Size,
     engine: Box<dyn Engine>,
+    /// Good images that no threshold comes from.
+    validation: Vec<Reconstructed>,
     calibration: Vec<Reconstructed>,
     test: Vec<Reconstructed>,
     samples: Vec<Sample>,
@@ -103,8 +109,8 @@ impl Trained {
         let size = dataset.size;
         let network = quantize::post_training(run, size)?;
         let mut engine = engine(&network, size)?;
-        let calibration = data::load_all(&split.calibration)?;
-        let calibration = reconstruct(&mut *engine, calibration)?;
+        let validation = reconstruct(&mut *engine, data::load_all(&split.validation)?)?;
+        let calibration = reconstruct(&mut *engine, data::load_all(&split.calibration)?)?;
         let test = reconstruct(&mut *engine, data::load_all(&split.test)?)?;
         let truths = split.test.iter().map(data::load_mask);
         Ok(Self {
@@ -112,32 +118,39 @@ impl Trained {
             network,
             size,
             engine,
+            validation,
             calibration,
             test,
             samples: split.test,
         })
     }
 
-    /// Calibrates by `options` and measures on the test images.
+    /// Calibrates by the choices and measures on the test images.
     ///
-    /// Errors where an option is out of range.
-    pub fn measure(&mut self, options: &calibrate::Options, light: bool) -> Result<Measured> {
+    /// Errors where an option is out of range, or a rival comparison has nothing to learn from.
+    pub fn measure(&mut self, choices: &Choices, light: bool) -> Result<Measured> {
+        let options = &choices.calibrate;
         let scale = options.scale(self.network.fraction_bits)?;
         // Maps do not depend on thresholds: with the highest there are, nothing is a region.
         let blind = DecisionRule::new(options.comparison, scale, u32::MAX, 1, u32::MAX)?;
-        let mut storage = Storage::new(self.size, blind);
+        let seen = self.validation.iter();
+        let seen = seen.map(|seen| (&seen.image, seen.reconstruction.as_slice()));
+        let columns = options.learn_columns(self.size, scale, seen)?;
+        let blind = blind.weighing(columns);
+        let mut path = self.path(choices.rival, blind)?;
         let mut maps = Vec::with_capacity(self.calibration.len());
         for seen in &self.calibration {
-            maps.push(inspect(seen, blind, &mut storage)?.map);
+            maps.push(path.inspect(seen, blind)?.map);
         }
         let rule = calibrate(&maps, self.size, scale, options)?.rule;
+        let rule = rule.weighing(columns);
 
         let good = self.calibration.iter().zip(&maps);
         let good: Vec<_> = good.map(|(seen, map)| score_all(seen, map, rule)).collect();
         let mut evaluator = Evaluator::new(rule);
         let mut scores = Vec::with_capacity(self.test.len());
         for ((sample, seen), truth) in self.samples.iter().zip(&self.test).zip(&self.truths) {
-            let Inspected { map, mask, verdict } = inspect(seen, rule, &mut storage)?;
+            let Inspected { map, mask, verdict } = path.inspect(seen, rule)?;
             scores.push((sample.is_good(), score_all(seen, &map, rule)));
             evaluator.add(&Observation {
                 name: &sample.name,
@@ -167,9 +180,17 @@ impl Trained {
             scores: compare(&good, &scores, options.false_alarm_rate),
             lights: lights
                 .iter()
-                .map(|light| self.under(light, rule, &mut storage))
+                .map(|light| self.under(light, rule, &mut path))
                 .collect::<Result<_>>()?,
         })
+    }
+
+    fn path(&self, rival: Option<Rival>, blind: DecisionRule) -> Result<Path> {
+        let Some(rival) = rival else {
+            return Ok(Path::Shipped(Storage::new(self.size, blind)));
+        };
+        let map = comparison::Map::learn(rival, blind, &self.validation)?;
+        Ok(Path::Rival(map))
     }
 
     /// The verdicts on the test images under another light.
@@ -177,7 +198,7 @@ impl Trained {
         &mut self,
         light: &Light,
         rule: DecisionRule,
-        storage: &mut Storage,
+        path: &mut Path,
     ) -> Result<LightFigures> {
         let mut called = Counts {
             true_positives: 0,
@@ -186,7 +207,7 @@ impl Trained {
         let defects = self.samples.iter().filter(|s| !s.is_good()).count();
         for (sample, seen) in self.samples.iter().zip(&self.test) {
             let lit = reconstructed(&mut *self.engine, light.on(&seen.image))?;
-            let defect = inspect(&lit, rule, storage)?.verdict.outcome == Outcome::Defect;
+            let defect = path.inspect(&lit, rule)?.verdict.outcome == Outcome::Defect;
             if sample.is_good() {
                 called.false_positives += usize::from(defect);
             } else {
@@ -231,11 +252,28 @@ fn reconstructed(engine: &mut dyn Engine, image: Grey) -> Result<Reconstructed> 
 struct Inspected {
     map: Vec<u32>,
     mask: Vec<u8>,
-    verdict: residua_shared::verdict::Verdict,
+    verdict: Verdict,
+}
+
+/// From a reconstruction to a verdict.
+enum Path {
+    /// As devices have it.
+    Shipped(Storage),
+    /// With another map.
+    Rival(comparison::Map),
+}
+
+impl Path {
+    fn inspect(&mut self, seen: &Reconstructed, rule: DecisionRule) -> Result<Inspected> {
+        match self {
+            Self::Shipped(storage) => shipped(seen, rule, storage),
+            Self::Rival(map) => decided(map.of(seen)?, seen.image.size, rule),
+        }
+    }
 }
 
 /// The device's path after the engine.
-fn inspect(seen: &Reconstructed, rule: DecisionRule, storage: &mut Storage) -> Result<Inspected> {
+fn shipped(seen: &Reconstructed, rule: DecisionRule, storage: &mut Storage) -> Result<Inspected> {
     let mut buffers = storage.buffers();
     buffers.reconstruction.copy_from_slice(&seen.reconstruction);
     let frame = Frame::new(seen.image.size, &seen.image.pixels)?;
@@ -246,6 +284,33 @@ fn inspect(seen: &Reconstructed, rule: DecisionRule, storage: &mut Storage) -> R
         map: inspection.map().to_vec(),
         mask,
         verdict: inspection.verdict(),
+    })
+}
+
+/// What a region is before it is found.
+const NO_REGION: Region = Region {
+    left: 0,
+    top: 0,
+    right: 0,
+    bottom: 0,
+    area: 0,
+    peak: 0,
+};
+
+/// The decision on a map, by the reference.
+fn decided(map: Vec<u32>, size: Size, rule: DecisionRule) -> Result<Inspected> {
+    let (mut mask, mut labels) = (vec![0; map.len()], vec![0; map.len()]);
+    let mut stack = vec![0; map.len()];
+    let mut regions = vec![NO_REGION; reference::regions::max_regions(size)];
+    reference::mask::suspects(rule, &map, &mut mask)?;
+    let count =
+        reference::regions::regions(size, &mask, &map, &mut labels, &mut stack, &mut regions)?;
+    let regions = &regions[..count];
+    reference::mask::defects(rule, &labels, regions, &mut mask)?;
+    Ok(Inspected {
+        verdict: reference::verdict::verdict(rule, regions),
+        map,
+        mask,
     })
 }
 

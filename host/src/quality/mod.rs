@@ -7,6 +7,7 @@
 //! was made with other options is left aside.
 
 mod cell;
+mod comparison;
 mod table;
 mod variants;
 
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use cell::{LightFigures, Measured, ScoreFigures, Trained};
+pub use comparison::Rival;
 pub use table::{Row, Style, Summary, rows, tables};
 pub use variants::{BASELINE, Choices, VARIANTS, Variant};
 
@@ -209,7 +211,10 @@ impl Bench {
             (variant.change)(&mut choices);
             choices.calibrate.check()?;
             let training = training_key(&choices.train, dataset)?;
-            let key = digest(&format!("{training} {:?}", choices.calibrate));
+            let key = match choices.rival {
+                None => digest(&format!("{training} {:?}", choices.calibrate)),
+                Some(rival) => digest(&format!("{training} {:?} {rival:?}", choices.calibrate)),
+            };
             choices.train.out = self.run_folder(data, seed, &training);
             // What changes nothing is the baseline, which comes first.
             if planned.first().is_none_or(|baseline| baseline.key != key) {
@@ -237,7 +242,7 @@ impl Bench {
         let run = trained(&group[0].choices.train)?;
         let mut trained = Trained::new(&run)?;
         for plan in group {
-            let measured = trained.measure(&plan.choices.calibrate, self.light);
+            let measured = trained.measure(&plan.choices, self.light);
             let cell = Cell {
                 data: plan.data.clone(),
                 seed: plan.seed,
@@ -335,5 +340,6 @@ pub fn default_baseline() -> Choices {
     Choices {
         train: train::Options::new(PathBuf::new(), PathBuf::new()),
         calibrate: calibrate::Options::default(),
+        rival: None,
     }
 }

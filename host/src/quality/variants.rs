@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU8;
 
+use super::Rival;
 use crate::{
     calibrate,
     net::config::Preset,
@@ -14,6 +15,8 @@ use residua_shared::rule::Comparison;
 pub struct Choices {
     pub train: train::Options,
     pub calibrate: calibrate::Options,
+    /// In place of the map that is shipped.
+    pub rival: Option<Rival>,
 }
 
 /// A choice alone against the baseline.
@@ -72,6 +75,10 @@ pub const VARIANTS: &[Variant] = &[
         Some(0.3)),
     choice!("augmentation", "flip both", |c| c.train.flip =
         Some(Flip::Both)),
+    choice!("blemishes", "blemished 0.5", |c| c.train.blemished =
+        Some(0.5)),
+    choice!("blemishes", "blemished 1", |c| c.train.blemished =
+        Some(1.0)),
     choice!("preset", "edge-tiny", |c| c.train.preset =
         Some(Preset::EdgeTiny)),
     choice!("preset", "edge-small", |c| c.train.preset =
@@ -85,6 +92,15 @@ pub const VARIANTS: &[Variant] = &[
         Comparison::Dark),
     choice!("comparison", "bright", |c| c.calibrate.comparison =
         Comparison::Bright),
+    choice!("comparison", "squared", |c| c.rival = Some(Rival::Squared)),
+    choice!("comparison", "ssim map", |c| c.rival = Some(Rival::Ssim)),
+    choice!("comparison", "gradient map", |c| c.rival =
+        Some(Rival::Gradient)),
+    choice!("scale", "less local mean", |c| c.rival =
+        Some(Rival::LocalMean)),
+    choice!("scale", "even columns", |c| c.calibrate.columns = false),
+    choice!("scale", "columns", |c| c.calibrate.columns = true),
+    choice!("scale", "by pixel", |c| c.rival = Some(Rival::PixelScale)),
     choice!("light", "grey difference", |c| c.calibrate.ground = None),
     choice!("light", "contrast 16", |c| c.calibrate.ground =
         NonZeroU8::new(16)),
@@ -142,6 +158,7 @@ mod tests {
             let mut choices = Choices {
                 train: train::Options::new("".into(), "".into()),
                 calibrate: calibrate::Options::default(),
+                rival: None,
             };
             (variant.change)(&mut choices);
             assert!(choices.train.loss.is_some(), "{}", variant.name);

@@ -5,7 +5,11 @@ use maud::{Markup, html};
 use super::Report;
 use crate::eval::{GreyThreshold, grey};
 
-pub(super) fn section(report: &Report) -> Markup {
+/// What is said of a model, and its name.
+pub(super) type Fact = (&'static str, String);
+
+/// All facts of the model.
+pub(super) fn facts(report: &Report) -> [Fact; 15] {
     let manifest = report.manifest;
     let (rule, calibration, training) = (manifest.rule, &manifest.calibration, &manifest.training);
     let threshold = |t| {
@@ -17,7 +21,8 @@ pub(super) fn section(report: &Report) -> Markup {
     let contrast = ground.map(|ground| format!(" as a contrast on a ground of {ground}"));
     let roughness = rule.scale().roughness();
     let weighed = roughness.map(|roughness| format!(", weighed by a roughness of {roughness}"));
-    let rows: [(&str, String); 15] = [
+    let columns = rule.columns().map(|_| ", by zones of columns");
+    [
         ("Model", format!("{} at {}", manifest.name, report.model)),
         ("Network", format!("preset {}", manifest.preset)),
         ("Digest (SHA-256)", manifest.digest.to_string()),
@@ -29,9 +34,10 @@ pub(super) fn section(report: &Report) -> Markup {
         (
             "Anomaly map",
             format!(
-                "{} residual{}, {box_size}x{box_size} box{}, {} fraction bits",
+                "{} residual{}{}, {box_size}x{box_size} box{}, {} fraction bits",
                 format!("{:?}", rule.comparison()).to_lowercase(),
                 contrast.unwrap_or_default(),
+                columns.unwrap_or_default(),
                 weighed.unwrap_or_default(),
                 rule.scale().fraction_bits()
             ),
@@ -76,13 +82,16 @@ pub(super) fn section(report: &Report) -> Markup {
             ),
         ),
         ("Data digest (SHA-256)", training.data.to_string()),
-    ];
+    ]
+}
+
+pub(super) fn section(report: &Report) -> Markup {
     html! {
         section {
             h2 { "The model" }
             table.facts {
                 tbody {
-                    @for (name, value) in rows {
+                    @for (name, value) in facts(report) {
                         tr { th scope="row" { (name) } td { (value) } }
                     }
                 }
