@@ -1,5 +1,7 @@
-//! An evaluation as one self-contained HTML page: no script, no file beside it, nothing fetched.
+//! An evaluation as one self-contained HTML page (no script, no file beside it, nothing fetched), and
+//! as a model card in Markdown.
 
+mod card;
 mod cases;
 mod chart;
 mod curves;
@@ -10,6 +12,7 @@ mod provenance;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use residua_shared::manifest::Manifest;
 
+pub use card::card;
 pub use cases::{Case, Group, choose, draw};
 
 use crate::eval::Evaluation;

@@ -39,6 +39,9 @@ pub struct Args {
     /// Write the figures, curves and worst cases to this file, as one HTML page.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// Write the facts of the model and its figures to this file, as a model card in Markdown.
+    #[arg(long, value_name = "FILE.md")]
+    card: Option<PathBuf>,
     /// Print one JSON object. Thresholds are objects of exact map steps (raw) and grey levels
     /// (grey); null is what the images cannot give.
     #[arg(long)]
@@ -67,18 +70,24 @@ impl Args {
         ));
         let (mut inspector, engine) = self.inspector(&model)?;
         let evaluation = eval::measure(&mut inspector, manifest.rule, &part.samples)?;
+        let mut report = report::Report {
+            manifest,
+            model: &self.model.to_string_lossy(),
+            data: &self.data.to_string_lossy(),
+            part: part.meaning,
+            engine: &engine,
+            evaluation: &evaluation,
+            groups: &[],
+        };
+        if let Some(file) = &self.card {
+            save::replace(file, report::card(&report).as_bytes())?;
+            console::note(format_args!("the model card is in {}", file.display()));
+        }
+        let groups;
         if let Some(file) = &self.report {
-            let groups = report::draw(&evaluation, &part.samples, &mut inspector)?;
-            let page = report::page(&report::Report {
-                manifest,
-                model: &self.model.to_string_lossy(),
-                data: &self.data.to_string_lossy(),
-                part: part.meaning,
-                engine: &engine,
-                evaluation: &evaluation,
-                groups: &groups,
-            });
-            save::replace(file, page.as_bytes())?;
+            groups = report::draw(&evaluation, &part.samples, &mut inspector)?;
+            report.groups = &groups;
+            save::replace(file, report::page(&report).as_bytes())?;
             console::note(format_args!("the report is in {}", file.display()));
         }
         let text = if self.json {

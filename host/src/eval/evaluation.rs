@@ -10,7 +10,9 @@ use residua_shared::{
 use super::{
     components::components,
     f1::Plateau,
-    figures::{Figures, GreyPlateau, ImageFigures, Images, KindFigures, PixelFigures, Plateaus},
+    figures::{
+        Figures, GreyPlateau, ImageFigures, Images, KindFigures, Nearby, PixelFigures, Plateaus,
+    },
     image_score::image_score,
     kinds::RegionsByKind,
     overlap::{Positive, aupro},
@@ -242,6 +244,7 @@ impl Evaluator {
                 image: plateau(image_scores.plateau(), self.rule.image_threshold()),
                 pixel: plateau(pixel_scores.plateau(), self.rule.pixel_threshold()),
             },
+            nearby: Nearby::new(&image_scores, self.rule.image_threshold()),
             kinds: kinds(&defects, &goods),
             regions_by_kind: self.regions_by_kind.figures(),
             ms_per_image: median(self.milliseconds),

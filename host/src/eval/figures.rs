@@ -20,6 +20,8 @@ pub struct Figures {
     /// The calibrated thresholds, at which every figure is taken that is not called best.
     pub threshold: Thresholds,
     pub plateau: Plateaus,
+    /// Image F1 where the image threshold is off.
+    pub nearby: Nearby,
     /// Images by the folder or name that labels them.
     pub kinds: Vec<KindFigures>,
     /// Defects by their own kind, also where an image holds several.
@@ -115,6 +117,25 @@ pub struct Thresholds {
 pub struct Plateaus {
     pub image: Option<GreyPlateau>,
     pub pixel: Option<GreyPlateau>,
+}
+
+/// Image F1 at image thresholds beside the calibrated one, the pixel threshold left where it is.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Nearby {
+    /// At 0.8 times the calibrated threshold.
+    pub f1_20_percent_lower: Option<f64>,
+    /// At 1.2 times the calibrated threshold.
+    pub f1_20_percent_higher: Option<f64>,
+}
+
+impl Nearby {
+    pub(super) fn new(scores: &Scores, calibrated: Threshold) -> Self {
+        let scaled = |percent: u64| (u64::from(calibrated.raw) * percent / 100).try_into();
+        Self {
+            f1_20_percent_lower: scores.f1_at(scaled(80).unwrap_or(u32::MAX)),
+            f1_20_percent_higher: scores.f1_at(scaled(120).unwrap_or(u32::MAX)),
+        }
+    }
 }
 
 /// A [`Plateau`] in numbers for people.

@@ -29,7 +29,7 @@ pub use curves::Point;
 pub use evaluation::{Evaluation, Evaluator, Observation, ScoredImage};
 pub use f1::{Best, PLATEAU_TOLERANCE, Plateau, f1};
 pub use figures::{
-    Figures, GreyPlateau, GreyThreshold, ImageFigures, Images, KindFigures, KindRegions,
+    Figures, GreyPlateau, GreyThreshold, ImageFigures, Images, KindFigures, KindRegions, Nearby,
     PixelFigures, Plateaus, RegionFigures, Thresholds,
 };
 pub use image_score::image_score;

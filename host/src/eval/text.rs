@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    figures::{Figures, GreyPlateau, KindRegions},
+    figures::{Figures, GreyPlateau, KindRegions, Nearby},
     table::{Row, grey, rows},
 };
 
@@ -33,6 +33,7 @@ pub fn text(figures: &Figures, engine: &str) -> String {
     ] {
         lines.extend(plateau.map(|plateau| sensitivity(level, plateau)));
     }
+    lines.extend(nearby(figures.nearby));
     lines.extend(figures.ms_per_image.map(|time| {
         format!("{time:.1} ms an image (median, engine {engine}, reading the file not counted).")
     }));
@@ -81,6 +82,14 @@ fn kinds(kinds: &[KindRegions]) -> Vec<String> {
         line(&kind.kind, [&images, &met, &defects, &found, &recall])
     });
     [String::new(), header].into_iter().chain(body).collect()
+}
+
+/// Of interest where there is an F1 at all.
+fn nearby(nearby: Nearby) -> Option<String> {
+    let (lower, higher) = (nearby.f1_20_percent_lower?, nearby.f1_20_percent_higher?);
+    Some(format!(
+        "Image F1 with the calibrated threshold 20 % lower: {lower:.3}; 20 % higher: {higher:.3}."
+    ))
 }
 
 fn sensitivity(level: &str, plateau: GreyPlateau) -> String {

@@ -10,6 +10,7 @@ mod bench_arm;
 mod bench_train;
 mod check_cuda;
 mod engine;
+mod models;
 mod package;
 mod python;
 mod run;
@@ -19,7 +20,7 @@ mod test;
 mod timing;
 mod workspace;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -31,6 +32,8 @@ commands:
   bench                   time the native engine beside onnxruntime and tract
   bench-arm               count instructions per inference on ARM, under QEMU
   bench-train             time training steps beside PyTorch, which is installed for it (some GB)
+  models [NAME..] [--dagm DIR]
+                          train, export and measure the models in models/ anew
   check-cuda [--install]  check that it compiles for CUDA, by the toolkit of this machine or else
                           (--install) one from PyPI (about 0.5 GB)
 ";
@@ -42,7 +45,13 @@ enum Task<'a> {
     Bench,
     BenchArm,
     BenchTrain,
-    CheckCuda { install: bool },
+    Models {
+        names: &'a [String],
+        dagm: Option<&'a Path>,
+    },
+    CheckCuda {
+        install: bool,
+    },
 }
 
 fn parse(arguments: &[String]) -> Option<Task<'_>> {
@@ -55,10 +64,24 @@ fn parse(arguments: &[String]) -> Option<Task<'_>> {
         ("bench", []) => Some(Task::Bench),
         ("bench-arm", []) => Some(Task::BenchArm),
         ("bench-train", []) => Some(Task::BenchTrain),
+        ("models", [.., "--dagm", folder]) => Some(Task::Models {
+            names: named(&rest[..rest.len() - 2])?,
+            dagm: Some(Path::new(*folder)),
+        }),
+        ("models", _) => Some(Task::Models {
+            names: named(rest)?,
+            dagm: None,
+        }),
         ("check-cuda", []) => Some(Task::CheckCuda { install: false }),
         ("check-cuda", ["--install"]) => Some(Task::CheckCuda { install: true }),
         _ => None,
     }
+}
+
+/// Names, and no options among them.
+fn named(words: &[String]) -> Option<&[String]> {
+    let options = words.iter().any(|word| word.starts_with('-'));
+    (!options).then_some(words)
 }
 
 fn main() -> ExitCode {
@@ -74,6 +97,7 @@ fn main() -> ExitCode {
         Task::Bench => bench::run(),
         Task::BenchArm => bench_arm::run(),
         Task::BenchTrain => bench_train::run(),
+        Task::Models { names, dagm } => models::run(names, dagm),
         Task::CheckCuda { install } => check_cuda::run(install),
     };
     match result {
@@ -99,6 +123,12 @@ mod tests {
             parse(&words(&["check-cuda", "--install"])),
             Some(Task::CheckCuda { install: true })
         ));
+        let two = words(&["models", "a", "b", "--dagm", "images"]);
+        assert!(matches!(
+            parse(&two),
+            Some(Task::Models { names, dagm: Some(_) }) if names.len() == 2
+        ));
+        assert!(parse(&words(&["models", "--dagm"])).is_none());
         assert!(parse(&[]).is_none());
         assert!(parse(&words(&["tset"])).is_none());
         assert!(
