@@ -50,9 +50,9 @@ impl Recipe {
     }
 }
 
-const EDGE: &str = "--preset edge --epochs 24";
-const EDGE_SMALL: &str = "--preset edge-small --epochs 24";
-const EDGE_TINY: &str = "--preset edge-tiny --epochs 24";
+const EDGE: &str = "--preset edge --epochs 16";
+const EDGE_SMALL: &str = "--preset edge-small --epochs 16";
+const EDGE_TINY: &str = "--preset edge-tiny --epochs 16";
 
 const RECIPES: &[Recipe] = &[
     Recipe::synthetic("brushed-edge", "brushed", EDGE),
@@ -148,7 +148,7 @@ fn make(workspace: &Workspace, folder: &Path, recipe: &Recipe) -> Result<()> {
     let start = Instant::now();
     typed.residua(&format!("train --data {data} --out {run} {}", recipe.train))?;
     let minutes = start.elapsed().as_secs_f64() / 60.0;
-    typed.residua(&format!("calibrate {run}"))?;
+    typed.residua(&format!("calibrate {run} --false-alarms 0.01"))?;
     let name = recipe.name;
     typed.residua(&format!("export {run} --out {name}"))?;
     typed.residua(&format!("eval {name} --data {data} --card {name}/card.md"))?;
