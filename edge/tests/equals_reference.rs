@@ -71,7 +71,8 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    // Interpreted, a case takes a thousand times as long.
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 2000 }))]
 
     #[test]
     fn on_random_residuals((size, pixels, reconstruction, rule) in case()) {
@@ -233,7 +234,8 @@ fn on_full_and_empty_frames() {
 #[test]
 fn on_regions_at_every_border() {
     let size = Size::new(9, 7).unwrap();
-    for n in 0..size.area() {
+    // Interpreted, all places take minutes.
+    for n in (0..size.area()).step_by(if cfg!(miri) { 8 } else { 1 }) {
         let mut suspect = vec![false; size.area()];
         suspect[n] = true;
         check_shape(size, &suspect, 1);
