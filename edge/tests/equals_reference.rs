@@ -37,8 +37,8 @@ fn reconstructed(pixel: u8, fraction_bits: u8, kind: u8, noise: i32) -> i32 {
 prop_compose! {
     /// A size, an image, its reconstruction, and a rule whose thresholds lie where the map does.
     fn case()(
-        width in prop_oneof![1_usize..=3, 1_usize..=70],
-        height in prop_oneof![1_usize..=3, 1_usize..=70],
+        width in prop_oneof![1_usize..=3, 1..=LARGEST],
+        height in prop_oneof![1_usize..=3, 1..=LARGEST],
         fraction_bits in 4_u8..=12,
         radius in prop_oneof![0_u8..=2, 0_u8..=15],
         // The share of exact pixels decides whether regions are dust, islands or one continent.
@@ -70,9 +70,11 @@ prop_compose! {
     }
 }
 
+/// Sides of random images. Interpreted, a pixel takes a thousand times as long.
+const LARGEST: usize = if cfg!(miri) { 12 } else { 70 };
+
 proptest! {
-    // Interpreted, a case takes a thousand times as long.
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 2000 }))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 2000 }))]
 
     #[test]
     fn on_random_residuals((size, pixels, reconstruction, rule) in case()) {
@@ -83,7 +85,7 @@ proptest! {
 
     #[test]
     fn on_random_shapes(
-        (width, height) in (1_usize..=40, 1_usize..=40),
+        (width, height) in (1..=LARGEST.min(40), 1..=LARGEST.min(40)),
         density in 0_u8..=255,
         noise in vec(any::<u8>(), 1600),
         min_area in 1_u32..=20,
@@ -224,7 +226,7 @@ fn on_a_comb_the_regions_are_one() {
 
 #[test]
 fn on_full_and_empty_frames() {
-    for (width, height) in [(1, 1), (1, 33), (33, 1), (31, 17)] {
+    for (width, height) in [(1, 1), (1, 33), (33, 1), (31, 17.min(LARGEST))] {
         let size = Size::new(width, height).unwrap();
         check_shape(size, &vec![true; size.area()], 1);
         check_shape(size, &vec![false; size.area()], 1);

@@ -19,12 +19,27 @@ const FORMATS: [Format; 8] = [
     HELIUM[0],
 ];
 
+/// How wide rows are, how many stretches they have and how long these are, at most.
+const LARGEST: (usize, usize, usize) = (70, 22, 99);
+/// The same where every product counts. Interpreted, it takes a thousand times as long.
+const SMALLER: (usize, usize, usize) = if cfg!(miri) { (3, 3, 6) } else { (20, 22, 40) };
+const CASES: u32 = if cfg!(miri) { 4 } else { 400 };
+
+fn large() -> impl Strategy<Value = Shape> {
+    let (width, count, length) = if cfg!(miri) { SMALLER } else { LARGEST };
+    shapes(width, count, length)
+}
+
+fn small() -> impl Strategy<Value = Shape> {
+    let (width, count, length) = SMALLER;
+    shapes(width, count, length)
+}
+
 proptest! {
-    // Interpreted, a row takes a thousand times as long.
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 400 }))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
-    fn kernels_equal_their_twins(shape in shapes(70, 99)) {
+    fn kernels_equal_their_twins(shape in large()) {
         for kernel in kernel::all() {
             for &format in kernel.formats() {
                 let case = Case::new(&shape, format);
@@ -35,7 +50,7 @@ proptest! {
     }
 
     #[test]
-    fn twins_compute_what_is_defined(shape in shapes(20, 40)) {
+    fn twins_compute_what_is_defined(shape in small()) {
         for format in FORMATS {
             let case = Case::new(&shape, format);
             prop_assert_eq!(case.run(twin), case.expected(), "{:?}", format);
@@ -43,7 +58,7 @@ proptest! {
     }
 
     #[test]
-    fn sums_equal_the_plain_ones(shape in shapes(70, 99), eight in any::<bool>()) {
+    fn sums_equal_the_plain_ones(shape in large(), eight in any::<bool>()) {
         let stretches = if eight { vec![(8, 8)] } else { shape.stretches.clone() };
         let shape = Shape { channels: 1, gap: 0, stretches, ..shape };
         for kernel in kernel::all() {

@@ -34,9 +34,9 @@ pub struct Shape {
     pub kind: u8,
 }
 
-/// Rows at most so wide, of stretches at most so long.
-pub fn shapes(width: usize, length: usize) -> impl Strategy<Value = Shape> {
-    let stretches = prop::collection::vec((0_usize..40, 1..=length), 1..=22);
+/// Rows at most so wide, of at most so many stretches that are at most so long.
+pub fn shapes(width: usize, count: usize, length: usize) -> impl Strategy<Value = Shape> {
+    let stretches = prop::collection::vec((0_usize..40, 1..=length), 1..=count);
     let channels = prop_oneof![1_usize..=20, Just(32), Just(48), 60_usize..=70];
     (
         1..=width,

@@ -10,6 +10,7 @@ mod bench_arm;
 mod bench_train;
 mod check_cuda;
 mod engine;
+mod miri;
 mod package;
 mod python;
 mod run;
@@ -28,9 +29,14 @@ commands:
   test                    install what is missing, then check, build and test everything
   test ARGUMENTS          install what is missing, then `cargo test --release ARGUMENTS`
   package                 build Debian packages of residua-edge for arm64 and armhf
-  bench                   time the native engine beside onnxruntime and tract
-  bench-arm               count instructions per inference on ARM, under QEMU
+  bench                   time the native engine beside onnxruntime, tract and PyTorch, which is
+                          installed for it (some GB)
+  bench-arm [--onnxruntime]
+                          count instructions per inference on ARM, under QEMU; also onnxruntime's on
+                          64-bit ARM, whose library is taken from npm for it (about 0.1 GB)
   bench-train             time training steps beside PyTorch, which is installed for it (some GB)
+  miri                    interpret the paths without SIMD under Miri, some minutes; rustup installs
+                          it, where it can
   check-cuda [--install]  check that it compiles for CUDA, by the toolkit of this machine or else
                           (--install) one from PyPI (about 0.5 GB)
 ";
@@ -40,8 +46,9 @@ enum Task<'a> {
     TestSome(&'a [String]),
     Package,
     Bench,
-    BenchArm,
+    BenchArm { onnxruntime: bool },
     BenchTrain,
+    Miri,
     CheckCuda { install: bool },
 }
 
@@ -53,8 +60,10 @@ fn parse(arguments: &[String]) -> Option<Task<'_>> {
         ("test", _) => Some(Task::TestSome(rest)),
         ("package", []) => Some(Task::Package),
         ("bench", []) => Some(Task::Bench),
-        ("bench-arm", []) => Some(Task::BenchArm),
+        ("bench-arm", []) => Some(Task::BenchArm { onnxruntime: false }),
+        ("bench-arm", ["--onnxruntime"]) => Some(Task::BenchArm { onnxruntime: true }),
         ("bench-train", []) => Some(Task::BenchTrain),
+        ("miri", []) => Some(Task::Miri),
         ("check-cuda", []) => Some(Task::CheckCuda { install: false }),
         ("check-cuda", ["--install"]) => Some(Task::CheckCuda { install: true }),
         _ => None,
@@ -72,8 +81,9 @@ fn main() -> ExitCode {
         Task::TestSome(arguments) => test::run_some(arguments),
         Task::Package => package::run(),
         Task::Bench => bench::run(),
-        Task::BenchArm => bench_arm::run(),
+        Task::BenchArm { onnxruntime } => bench_arm::run(onnxruntime),
         Task::BenchTrain => bench_train::run(),
+        Task::Miri => miri::run(),
         Task::CheckCuda { install } => check_cuda::run(install),
     };
     match result {
