@@ -22,8 +22,8 @@ const FORMATS: [Format; 8] = [
 /// How wide rows are, how many stretches they have and how long these are, at most.
 const LARGEST: (usize, usize, usize) = (70, 22, 99);
 /// The same where every product counts. Interpreted, it takes a thousand times as long.
-const SMALLER: (usize, usize, usize) = if cfg!(miri) { (3, 3, 6) } else { (20, 22, 40) };
-const CASES: u32 = if cfg!(miri) { 4 } else { 400 };
+const SMALLER: (usize, usize, usize) = if cfg!(miri) { (2, 2, 6) } else { (20, 22, 40) };
+const CASES: u32 = if cfg!(miri) { 3 } else { 400 };
 
 fn large() -> impl Strategy<Value = Shape> {
     let (width, count, length) = if cfg!(miri) { SMALLER } else { LARGEST };

@@ -154,16 +154,18 @@ fn serve_peak<P>(
     peak: impl Fn() -> P + Sync,
     run: impl Fn(&mut P) -> u64 + Sync,
 ) -> Result<()> {
+    let work = || {
+        let (mut peak, mut macs) = (peak(), 0);
+        while macs < UNIT {
+            macs += run(&mut peak);
+        }
+    };
     serve(|| {
         thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    let (mut peak, mut macs) = (peak(), 0);
-                    while macs < UNIT {
-                        macs += run(&mut peak);
-                    }
-                });
+            for _ in 1..threads {
+                scope.spawn(work);
             }
+            work();
         });
         Ok(())
     })

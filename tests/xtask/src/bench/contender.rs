@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{engine::Engine, timing::median};
 
 /// About how long a turn should last.
-const TURN_SECONDS: f64 = 0.3;
+const TURN_SECONDS: f64 = 0.2;
 
 /// What is multiplied, and with it whose peak is to be reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,24 +38,36 @@ impl Contender {
         macs: f64,
         mut command: Command,
     ) -> Result<Self> {
-        let mut engine = Engine::start(name, &mut command)?;
-        engine.time(1)?;
-        let seconds = engine.time(1)?;
-        Ok(Self {
+        let mut contender = Self {
             name: name.into(),
             arithmetic,
             threads,
             macs,
-            engine,
-            count: (TURN_SECONDS / seconds).ceil().max(1.0) as usize,
+            engine: Engine::start(name, &mut command)?,
+            count: 1,
             times: Vec::new(),
-        })
+        };
+        contender.time()?;
+        let seconds = contender.time()?;
+        contender.count = (TURN_SECONDS / seconds).ceil().max(1.0) as usize;
+        Ok(contender)
     }
 
     pub fn take_turn(&mut self) -> Result<()> {
-        let seconds = self.engine.time(self.count)?;
+        let seconds = self.time()?;
         self.times.push(seconds);
         Ok(())
+    }
+
+    /// Seconds for an inference: of a processor where there is one thread, which other load on the
+    /// machine prolongs least; of the clock where there are several.
+    fn time(&mut self) -> Result<f64> {
+        let before = self.engine.processor_time()?;
+        let seconds = self.engine.time(self.count)?;
+        if self.threads > 1 {
+            return Ok(seconds);
+        }
+        Ok((self.engine.processor_time()? - before) / self.count as f64)
     }
 
     /// For one inference, the median of all turns.

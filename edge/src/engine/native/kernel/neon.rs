@@ -183,7 +183,8 @@ impl Tile<PIXELS, LANES> for Four {
         // SAFETY: NEON belongs to the architecture.
         let bytes = unsafe {
             let bytes = vqmovn_u16(vcombine_u16(a, b));
-            vcombine_u8(bytes, vqmovn_u16(vcombine_u16(c, d)))
+            let bytes = vcombine_u8(bytes, vqmovn_u16(vcombine_u16(c, d)));
+            veorq_u8(bytes, vdupq_n_u8(CENTRE))
         };
         // SAFETY: both are 16 bytes, of which all values are valid.
         unsafe { core::mem::transmute(bytes) }
