@@ -88,8 +88,19 @@ impl<'b> AnomalyMap<'b> {
     ) -> Result<Option<&[u32]>, BufferError> {
         BufferError::exact("residual", residual.len(), self.width)?;
         BufferError::exact("reconstruction", reconstruction.len(), self.width)?;
-        let comparison = self.comparison;
-        let sums = self.anomalies.push(|x| comparison.of(residual[x]));
+        let residuals = residual.iter().copied();
+        // One loop a comparison, without a choice inside.
+        let sums = match self.comparison {
+            Comparison::Absolute => self
+                .anomalies
+                .push(residuals.map(|r| Comparison::Absolute.of(r))),
+            Comparison::Dark => self
+                .anomalies
+                .push(residuals.map(|r| Comparison::Dark.of(r))),
+            Comparison::Bright => self
+                .anomalies
+                .push(residuals.map(|r| Comparison::Bright.of(r))),
+        };
         let Some(weighing) = &mut self.weighing else {
             return Ok(sums);
         };

@@ -16,19 +16,37 @@ pub struct Run {
 /// The runs of a map row, from the left: pixels whose value is above `threshold`. Only the first
 /// 65536 columns are looked at, more than any image has.
 pub fn runs(row: u16, map: &[u32], threshold: u32) -> impl Iterator<Item = Run> {
-    let mut columns = (0..=u16::MAX).zip(map.iter().copied()).peekable();
+    let map = &map[..map.len().min(1 << 16)];
+    let mut column = 0;
     core::iter::from_fn(move || {
-        let (start, first) = columns.find(|&(_, value)| value > threshold)?;
-        let mut run = Run {
+        let start = column + first_suspect(&map[column..], threshold)?;
+        let suspects = map[start..].iter().take_while(|&&value| value > threshold);
+        let (length, peak) = suspects.fold((0, 0), |(length, peak): (usize, u32), &value| {
+            (length + 1, peak.max(value))
+        });
+        column = start + length;
+        Some(Run {
             row,
-            start,
-            end: start,
-            peak: first,
-        };
-        while let Some((column, value)) = columns.next_if(|&(_, value)| value > threshold) {
-            run.end = column;
-            run.peak = run.peak.max(value);
-        }
-        Some(run)
+            // Below 2^16.
+            start: start as u16,
+            end: (column - 1) as u16,
+            peak,
+        })
     })
+}
+
+/// Pixels that are looked at together: almost all are below the threshold.
+const TOGETHER: usize = 32;
+
+/// The first pixel above the threshold.
+fn first_suspect(map: &[u32], threshold: u32) -> Option<usize> {
+    let (groups, _) = map.as_chunks::<TOGETHER>();
+    let highest = |group: &[u32; TOGETHER]| group.iter().fold(0, |high, &value| value.max(high));
+    let quiet = groups
+        .iter()
+        .take_while(|group| highest(group) <= threshold)
+        .count();
+    let start = quiet * TOGETHER;
+    let mut rest = map[start..].iter();
+    Some(start + rest.position(|&value| value > threshold)?)
 }

@@ -37,8 +37,8 @@ fn reconstructed(pixel: u8, fraction_bits: u8, kind: u8, noise: i32) -> i32 {
 prop_compose! {
     /// A size, an image, its reconstruction, and a rule whose thresholds lie where the map does.
     fn case()(
-        width in prop_oneof![1_usize..=3, 1_usize..=70],
-        height in prop_oneof![1_usize..=3, 1_usize..=70],
+        width in prop_oneof![1_usize..=3, 1..=LARGEST],
+        height in prop_oneof![1_usize..=3, 1..=LARGEST],
         fraction_bits in 4_u8..=12,
         radius in prop_oneof![0_u8..=2, 0_u8..=15],
         // The share of exact pixels decides whether regions are dust, islands or one continent.
@@ -75,9 +75,11 @@ fn column_weights(weights: Vec<u8>) -> ColumnWeights {
     let weight = |zone: usize| NonZeroU8::new(weights[zone]).unwrap();
     ColumnWeights::new(std::array::from_fn(weight))
 }
+/// Sides of random images. Interpreted, a pixel takes a thousand times as long.
+const LARGEST: usize = if cfg!(miri) { 12 } else { 70 };
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 2000 }))]
 
     #[test]
     fn on_random_residuals((size, pixels, reconstruction, rule) in case()) {
@@ -88,7 +90,7 @@ proptest! {
 
     #[test]
     fn on_random_shapes(
-        (width, height) in (1_usize..=40, 1_usize..=40),
+        (width, height) in (1..=LARGEST.min(40), 1..=LARGEST.min(40)),
         density in 0_u8..=255,
         noise in vec(any::<u8>(), 1600),
         min_area in 1_u32..=20,
@@ -229,7 +231,7 @@ fn on_a_comb_the_regions_are_one() {
 
 #[test]
 fn on_full_and_empty_frames() {
-    for (width, height) in [(1, 1), (1, 33), (33, 1), (31, 17)] {
+    for (width, height) in [(1, 1), (1, 33), (33, 1), (31, 17.min(LARGEST))] {
         let size = Size::new(width, height).unwrap();
         check_shape(size, &vec![true; size.area()], 1);
         check_shape(size, &vec![false; size.area()], 1);
@@ -239,7 +241,8 @@ fn on_full_and_empty_frames() {
 #[test]
 fn on_regions_at_every_border() {
     let size = Size::new(9, 7).unwrap();
-    for n in 0..size.area() {
+    // Interpreted, all places take minutes.
+    for n in (0..size.area()).step_by(if cfg!(miri) { 8 } else { 1 }) {
         let mut suspect = vec![false; size.area()];
         suspect[n] = true;
         check_shape(size, &suspect, 1);

@@ -2,13 +2,16 @@
 
 use std::{
     fs,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
+    thread,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use residua_edge::{
     engine::{
-        native::{Native, Plan, kernel},
+        bands::Bands,
+        native::{Plan, kernel},
         reference::Reference,
         tract::Tract,
     },
@@ -139,16 +142,15 @@ impl Model {
         })
     }
 
-    /// Makes the model ready to inspect images.
-    pub fn inspector(&self, kind: EngineKind) -> Result<Inspector<'_>> {
+    /// Makes the model ready to inspect images, each on so many threads where the engine is native;
+    /// the results are those of one.
+    pub fn inspector(&self, kind: EngineKind, threads: NonZeroUsize) -> Result<Inspector<'_>> {
         let Manifest { input, rule, .. } = self.manifest;
         let net = self.net()?;
         let engine = match kind {
             EngineKind::Native => {
-                let (plan, kernel) = (self.plan(&net)?, kernel::best());
-                let (weights, arena) =
-                    (vec![0; plan.weights_len(kernel)], vec![0; plan.arena_len()]);
-                let engine = Native::new(&net, input, kernel, weights, arena)
+                self.plan(&net)?;
+                let engine = Bands::new(&net, input, kernel::best(), threads.get())
                     .with_context(|| self.file.display().to_string())?;
                 Engine::Native(Box::new(inspector::Inspector::new(engine, rule)?))
             }
@@ -218,6 +220,11 @@ pub enum EngineKind {
     Reference,
 }
 
+/// As many threads as the machine runs at once.
+pub fn all_threads() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
 /// A model ready to inspect images one after the other.
 pub struct Inspector<'m> {
     model: &'m Model,
@@ -226,7 +233,7 @@ pub struct Inspector<'m> {
 }
 
 enum Engine<'m> {
-    Native(Box<inspector::Inspector<Native<Vec<u8>>>>),
+    Native(Box<inspector::Inspector<Bands>>),
     Tract(Box<inspector::Inspector<Tract>>),
     Reference { net: Box<Net<'m>>, scratch: Vec<u8> },
     Float(Box<inspector::Inspector<Float>>),

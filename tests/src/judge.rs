@@ -38,6 +38,7 @@ pub fn reconstructions(case: &Case) -> Result<Vec<Vec<i32>>, String> {
         | Engine::Native(file, _)
         | Engine::Tract(file)
         | Engine::TractLayers(file) => file,
+        Engine::Row(..) => return Err("a row alone has no reconstruction".into()),
     };
     let net = onnx::read(file, case.rule.scale().fraction_bits());
     let net = net.map_err(|error| error.to_string())?;

@@ -4,6 +4,8 @@ pub mod golden;
 pub mod judge;
 pub mod layers;
 pub mod onnx_writer;
+pub mod onnxruntime_arm;
+pub mod peak;
 pub mod presets;
 pub mod random_net;
 pub mod runners;

@@ -216,6 +216,7 @@ fn engine(case: &Case) -> &'static str {
         Engine::Reference(_) => "reference",
         Engine::Native(..) => "native",
         Engine::Tract(_) | Engine::TractLayers(_) => "tract",
+        Engine::Row(..) => "a kernel",
     }
 }
 

@@ -142,15 +142,7 @@ impl Target {
         if let Some(Reply::Failed(why)) = replies.concat().first() {
             return Err(format!("{}: {why}", self.name));
         }
-        let text = fs::read_to_string(&out).map_err(|error| error.to_string())?;
-        let mut numbers = text.split_whitespace().map(str::parse);
-        match (numbers.next(), numbers.next()) {
-            (Some(Ok(instructions)), Some(Ok(pages))) => Ok(Count {
-                instructions,
-                pages,
-            }),
-            _ => Err(format!("{}: the plugin wrote \"{text}\"", self.name)),
-        }
+        counted(&out).map_err(|error| format!("{}: {error}", self.name))
     }
 
     fn run_with(&self, cases: &[Case], options: &[&str]) -> Result<Vec<Vec<Reply>>, String> {
@@ -204,6 +196,19 @@ impl Target {
         // QEMU shows the host's /proc/cpuinfo, in which tract finds no NEON.
         command.env("TRACT_CPU_ARM32_NEON", "true").arg(program);
         Ok(command)
+    }
+}
+
+/// What the plugin wrote.
+pub(crate) fn counted(out: &Path) -> Result<Count, String> {
+    let text = fs::read_to_string(out).map_err(|error| error.to_string())?;
+    let mut numbers = text.split_whitespace().map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(instructions)), Some(Ok(pages))) => Ok(Count {
+            instructions,
+            pages,
+        }),
+        _ => Err(format!("the plugin wrote \"{text}\"")),
     }
 }
 

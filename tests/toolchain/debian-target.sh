@@ -12,7 +12,7 @@
 set -euo pipefail
 
 libraries=/usr/lib/rustlib
-packages=(rustc-web cargo-web rust-web-src)
+packages=(rustc-web cargo-web rust-web-src rust-web-clippy)
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi

@@ -2,14 +2,20 @@
 
 /// Takes rows from the top, gives rows of sums half a box later. A box counts as far as it lies in
 /// the image.
+///
+/// All loops but one are independent from pixel to pixel, so that the compiler can vectorize them.
 #[derive(Debug)]
 pub struct BoxSum<'b> {
     radius: usize,
     width: usize,
-    /// Horizontal sums of the last rows of a box, row n in slot n modulo the box's side.
+    /// Horizontal sums of the last rows of a box, row n in slot n modulo the box's side; zeros
+    /// before there are so many.
     ring: &'b mut [u32],
     /// The sum over the box's rows, one a column: the current row.
     sums: &'b mut [u32],
+    /// Sums of a row's values from its start on, from half a box before it (0) to half a box
+    /// behind it: the difference of two is the sum over a box's width.
+    prefix: &'b mut [u32],
     /// Rows pushed of this image.
     pushed: u64,
     /// Rows given of this image.
@@ -19,32 +25,36 @@ pub struct BoxSum<'b> {
 impl<'b> BoxSum<'b> {
     /// Elements that the buffer needs for rows of `width` pixels.
     pub const fn len_for(width: usize, side: usize) -> usize {
-        width * (side + 1)
+        width * (side + 2) + side
     }
 
     /// Sums over boxes of `side`, odd, in a buffer of exactly [`Self::len_for`] elements.
     pub fn new(width: usize, side: usize, buffer: &'b mut [u32]) -> Self {
-        let (sums, ring) = buffer.split_at_mut(width);
-        sums.fill(0);
+        buffer.fill(0);
+        let (sums, rest) = buffer.split_at_mut(width);
+        let (prefix, ring) = rest.split_at_mut(width + side);
         Self {
             radius: side / 2,
             width,
             ring,
             sums,
+            prefix,
             pushed: 0,
             given: 0,
         }
     }
 
-    /// Takes the next row, by its value at each column, and gives the row of sums that is complete
-    /// by it.
-    pub fn push(&mut self, value: impl Fn(usize) -> u32) -> Option<&[u32]> {
-        self.leave();
+    /// Takes the next row, `width` values, and gives the row of sums that is complete by it.
+    pub fn push(&mut self, values: impl Iterator<Item = u32>) -> Option<&[u32]> {
+        sum_up(values, self.radius, self.width, self.prefix);
         let slot = self.slot(self.pushed);
+        // The row that this one replaces is the one that the box has left behind.
         let row = &mut self.ring[slot..][..self.width];
-        sum_horizontally(value, self.radius, row);
-        for (sum, &value) in self.sums.iter_mut().zip(&*row) {
-            *sum = sum.wrapping_add(value);
+        let ends = self.prefix.iter().zip(&self.prefix[2 * self.radius + 1..]);
+        for ((sum, value), (&start, &end)) in self.sums.iter_mut().zip(row).zip(ends) {
+            let new = end.wrapping_sub(start);
+            *sum = sum.wrapping_add(new.wrapping_sub(*value));
+            *value = new;
         }
         self.pushed += 1;
         if self.pushed <= self.radius as u64 {
@@ -59,6 +69,7 @@ impl<'b> BoxSum<'b> {
     pub fn finish(&mut self) -> Option<&[u32]> {
         if self.given == self.pushed {
             self.sums.fill(0);
+            self.ring.fill(0);
             (self.pushed, self.given) = (0, 0);
             return None;
         }
@@ -102,19 +113,20 @@ impl<'b> BoxSum<'b> {
     }
 }
 
-/// The sum of the values from `radius` pixels before to `radius` after each pixel of a row.
-fn sum_horizontally(value: impl Fn(usize) -> u32, radius: usize, sums: &mut [u32]) {
-    let width = sums.len();
-    let inside = |x: usize| if x < width { value(x) } else { 0 };
+/// Writes the sums of the values up to each, and the last one to the `radius` places behind them; the
+/// `radius` + 1 places before them stay.
+fn sum_up(values: impl Iterator<Item = u32>, radius: usize, width: usize, prefix: &mut [u32]) {
+    let (row, behind) = prefix[radius + 1..].split_at_mut(width);
+    for (place, value) in row.iter_mut().zip(values) {
+        *place = value;
+    }
     let mut sum = 0_u32;
-    for x in 0..radius {
-        sum = sum.wrapping_add(inside(x));
-    }
-    for (x, out) in sums.iter_mut().enumerate() {
-        sum = sum.wrapping_add(inside(x + radius));
-        if let Some(left) = x.checked_sub(radius + 1) {
-            sum = sum.wrapping_sub(value(left));
-        }
-        *out = sum;
-    }
+    let mut add = |place: &mut u32| {
+        sum = sum.wrapping_add(*place);
+        *place = sum;
+    };
+    let (groups, rest) = row.as_chunks_mut::<4>();
+    groups.iter_mut().flatten().for_each(&mut add);
+    rest.iter_mut().for_each(add);
+    behind.fill(sum);
 }

@@ -53,8 +53,7 @@ impl<'b> Roughness<'b> {
             |x| (reconstruction[x].clamp(0, white) >> shift) as u32,
             self.deviations,
         );
-        let deviations = &*self.deviations;
-        self.sums.push(|x| deviations[x]).is_some()
+        self.sums.push(self.deviations.iter().copied()).is_some()
     }
 
     /// After the last row: whether the weights of another row are there; if not, the next row is

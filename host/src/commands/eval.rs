@@ -9,7 +9,7 @@ use crate::{
     console,
     data::Layout,
     eval::{self, Choice, Figures},
-    model::{EngineKind, Inspector, Model},
+    model::{EngineKind, Inspector, Model, all_threads},
     report, save,
     train::run::RunFolder,
 };
@@ -106,7 +106,8 @@ impl Args {
     /// What inspects, and its engine's name.
     fn inspector<'m>(&self, model: &'m Model) -> Result<(Inspector<'m>, String)> {
         let Some(run) = &self.float else {
-            return Ok((model.inspector(self.engine)?, engine_name(self.engine)));
+            let inspector = model.inspector(self.engine, all_threads())?;
+            return Ok((inspector, engine_name(self.engine)));
         };
         let run = RunFolder::open(run)?;
         let (stated, found) = (model.manifest().training.data, run.config().data.digest);

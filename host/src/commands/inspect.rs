@@ -1,10 +1,10 @@
-use std::{io, path::PathBuf};
+use std::{io, num::NonZeroUsize, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::{
     inspect::{Pictures, Request, inspect_all},
-    model::{EngineKind, Model},
+    model::{EngineKind, Model, all_threads},
 };
 
 const ALL_GOOD: u8 = 0;
@@ -29,6 +29,10 @@ pub struct Args {
     /// What runs the network; all give the same verdicts.
     #[arg(long, value_enum, default_value = "native")]
     engine: EngineKind,
+    /// Threads that share each image; only the native engine has more than one [default: as many as
+    /// the machine runs at once].
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
     /// Print one JSON object a line: image, outcome (good, defect), score, threshold, regions
     /// (left, top, right, bottom, area, peak), overflow, mask, overlay; or image and error. Scores
     /// are in grey levels, and in exact map steps as score_steps, threshold_steps, peak_steps.
@@ -39,7 +43,13 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<u8> {
         let model = Model::open(&self.model)?;
-        let mut inspector = model.inspector(self.engine)?;
+        let several = self.threads.is_some_and(|threads| threads.get() > 1);
+        ensure!(
+            !several || self.engine == EngineKind::Native,
+            "--threads: only the native engine runs on several; leave out --threads or --engine"
+        );
+        let threads = self.threads.unwrap_or_else(all_threads);
+        let mut inspector = model.inspector(self.engine, threads)?;
         let pictures = match &self.out {
             Some(dir) => Some(Pictures::plan(&self.images, dir)?),
             None => None,

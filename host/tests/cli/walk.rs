@@ -307,6 +307,44 @@ fn one_defect_among_good_parts_decides_the_exit_code() {
 }
 
 #[test]
+fn threads_change_nothing() {
+    let fixture = Fixture::get();
+    let scratch = scratch("inspect-threads");
+    let spoilt = fixture.spoilt_image(&scratch);
+    let found = |threads: &str| {
+        let out = scratch.join("out");
+        let ended = residua(args![
+            "inspect",
+            fixture.model,
+            spoilt,
+            "--out",
+            out,
+            "--json",
+            "--threads",
+            threads
+        ]);
+        assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+        let pictures = ["mask", "overlay"].map(|word| picture(&out, word).into_bytes());
+        (ended.stdout, pictures)
+    };
+    let one = found("1");
+    assert!(found("2") == one, "two threads differ from one");
+    assert!(found("5") == one, "five threads differ from one");
+    for engine in ["tract", "reference"] {
+        let refused = residua(args![
+            "inspect",
+            fixture.model,
+            spoilt,
+            "--engine",
+            engine,
+            "--threads",
+            "2"
+        ]);
+        refused.refused(&["--threads", "native"]);
+    }
+}
+
+#[test]
 fn verdicts_are_there_for_scripts_too() {
     let fixture = Fixture::get();
     let scratch = scratch("inspect-json");

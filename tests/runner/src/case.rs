@@ -3,8 +3,9 @@
 //!
 //! `B` are bytes: borrowed on a target, owned by the judge. Integers in them are little-endian.
 
-use heapless::String;
-use residua_shared::{frame::Size, rule::DecisionRule, verdict::Verdict};
+use heapless::{String, Vec};
+use residua_edge::engine::native::kernel::Format;
+use residua_shared::{frame::Size, net::MAX_KERNEL, rule::DecisionRule, verdict::Verdict};
 use serde::{Deserialize, Serialize};
 
 /// Images of one size that go one way.
@@ -44,6 +45,57 @@ pub enum Engine<B> {
     /// tract, with the first layers of a network as an ONNX file for images of the graph's own
     /// size: only the last one's activations are replied, to find where tract goes astray.
     TractLayers(B),
+    /// No network: this row alone by the kernel of this number, whose bytes are replied as
+    /// activations. There is one image, of which nothing is used.
+    Row(Row<B>, u8),
+}
+
+/// One output row of one layer, as `residua_edge`'s kernels take it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Row<B> {
+    /// What it reads.
+    pub stretches: Vec<Stretch<B>, { 2 * MAX_KERNEL }>,
+    /// Pixels computed.
+    pub width: u32,
+    /// The packed weights.
+    pub weights: B,
+    /// Output channels in a block, input bytes multiplied together, and what is taken from
+    /// activations.
+    pub format: (u8, u8, u8),
+    /// Whether weights are pairs of i16.
+    pub paired: bool,
+    /// Channels computed of each pixel.
+    pub outputs: u32,
+    /// Bytes from an output pixel to the next.
+    pub step: u32,
+}
+
+/// What one row of a convolution's kernel reads.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Stretch<B> {
+    /// From the first tap of output pixel 0 on.
+    pub bytes: B,
+    /// Bytes from an output pixel's first tap to the next one's.
+    pub step: u32,
+    /// Bytes that each output pixel reads.
+    pub length: u32,
+}
+
+/// Bytes behind a row's own that are replied too: those that it must leave alone.
+pub const GUARD: usize = 64;
+
+/// What lies in the memory of a row and behind it before.
+pub const UNTOUCHED: u8 = 0xcc;
+
+impl<B> Row<B> {
+    /// The weights' format.
+    pub fn format(&self) -> Format {
+        let (lanes, depth, centre) = self.format;
+        Format {
+            paired: self.paired,
+            ..Format::new(lanes.into(), depth.into(), centre)
+        }
+    }
 }
 
 /// To every image one; after a failure none to the rest of the case.
@@ -51,7 +103,7 @@ pub enum Engine<B> {
 pub enum Reply<B, R> {
     /// The image was inspected.
     Inspected(Answer<B, R>),
-    /// u8 activations, as [`Engine::TractLayers`] asks for.
+    /// u8 activations, as [`Engine::TractLayers`] and [`Engine::Row`] ask for.
     Activations(B),
     /// The start of one line.
     Failed(String<112>),
@@ -84,6 +136,7 @@ impl<B: AsRef<[u8]>> Case<B> {
                 Engine::Native(bytes, kernel) => Engine::Native(bytes.as_ref(), *kernel),
                 Engine::Tract(bytes) => Engine::Tract(bytes.as_ref()),
                 Engine::TractLayers(bytes) => Engine::TractLayers(bytes.as_ref()),
+                Engine::Row(row, kernel) => Engine::Row(row.borrowed(), *kernel),
             },
             input: self.input,
             rule: self.rule,
@@ -92,6 +145,25 @@ impl<B: AsRef<[u8]>> Case<B> {
             images: self.images.as_ref(),
             first: self.first,
             repetitions: self.repetitions,
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> Row<B> {
+    fn borrowed(&self) -> Row<&[u8]> {
+        let stretches = self.stretches.iter().map(|stretch| Stretch {
+            bytes: stretch.bytes.as_ref(),
+            step: stretch.step,
+            length: stretch.length,
+        });
+        Row {
+            stretches: stretches.collect(),
+            width: self.width,
+            weights: self.weights.as_ref(),
+            format: self.format,
+            paired: self.paired,
+            outputs: self.outputs,
+            step: self.step,
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use core::fmt::Write as _;
 
-use heapless::String;
+use heapless::{String, Vec};
 use residua_edge::{
     engine::{
         Engine as Runtime, EngineError,
-        native::{Native, kernel},
+        native::{
+            Native,
+            kernel::{self, Kernel, Stretch},
+        },
         reference::Reference,
     },
     inspector::{Buffers, Inspection, Inspector},
@@ -16,13 +19,14 @@ use residua_edge::{
 use residua_shared::{
     buffer::BufferError,
     frame::{Frame, MAX_SIDE, Size},
+    net::MAX_KERNEL,
     onnx,
     verdict::Region,
     wire::{MAX_FRAME, Message, Report, Time, encode},
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
-use crate::case::{Answer, Case, Engine, Reply};
+use crate::case::{Answer, Case, Engine, GUARD, Reply, Row, UNTOUCHED};
 
 /// Bytes of the longest case, enough for the paper's network.
 pub const MAX_CASE: usize = 17 << 17;
@@ -30,13 +34,15 @@ pub const MAX_CASE: usize = 17 << 17;
 pub const MAX_AREA: usize = 512 * 512;
 /// Pixels in the widest row.
 pub const MAX_WIDTH: usize = MAX_SIDE as usize;
-/// Elements of the anomaly map for the widest row and the largest box, or for 3276 pixels weighed by
+/// Elements of the anomaly map for the widest row and the largest box, or for 3975 pixels weighed by
 /// roughness.
 pub const MAX_FILTER: usize = AnomalyMap::len_for_largest_box(MAX_WIDTH);
 /// Bytes for the native engine's weights, enough for the paper's network.
 pub const MAX_WEIGHTS: usize = 25 << 17;
 /// Bytes for the scalar reference's activations, or for the native engine's lines.
 pub const MAX_SCRATCH: usize = 3 << 19;
+/// Where an engine's weights lie is a multiple of it.
+const ALIGNMENT: usize = 64;
 /// Bytes of the longest reply.
 pub const MAX_REPLY: usize = 3 << 20;
 
@@ -122,7 +128,7 @@ pub fn run(case: &Case<&[u8]>, memory: &mut Memory<'_>, emit: &mut impl FnMut(&[
     let weights = core::mem::take(&mut memory.weights);
     let scratch = core::mem::take(&mut memory.scratch);
     let bits = case.rule.scale().fraction_bits();
-    let done = match case.engine {
+    let done = match &case.engine {
         Engine::Given(values) => {
             let area = case.input.area();
             let given = Given {
@@ -137,12 +143,16 @@ pub fn run(case: &Case<&[u8]>, memory: &mut Memory<'_>, emit: &mut impl FnMut(&[
             .and_then(|net| Reference::new(net, case.input, scratch))
             .map_err(failure)
             .and_then(|engine| inspect(case, engine, memory, emit)),
-        Engine::Native(file, number) => match kernel::all().get(usize::from(number)) {
+        Engine::Native(file, number) => match kernel::all().get(usize::from(*number)) {
             Some(&kernel) => onnx::read(file, bits)
                 .map_err(EngineError::from)
                 .and_then(|net| Native::new(&net, case.input, kernel, &mut *weights, &mut *scratch))
                 .map_err(failure)
                 .and_then(|engine| inspect(case, engine, memory, emit)),
+            None => Err(failure(format_args!("there is no kernel {number} here"))),
+        },
+        Engine::Row(row, number) => match kernel::all().get(usize::from(*number)) {
+            Some(&kernel) => activations(row, kernel, weights, memory, emit),
             None => Err(failure(format_args!("there is no kernel {number} here"))),
         },
         #[cfg(feature = "linux")]
@@ -202,6 +212,46 @@ fn inspect(
             }
         }
     }
+    Ok(())
+}
+
+/// One row by a kernel. Its weights are moved to where an engine's lie: some kernels take others
+/// only by their twin.
+fn activations(
+    row: &Row<&[u8]>,
+    kernel: &dyn Kernel,
+    weights: &mut [u8],
+    memory: &mut Memory<'_>,
+    emit: &mut impl FnMut(&[u8]),
+) -> Result<(), Failure> {
+    let format = row.format();
+    if !kernel.formats().contains(&format) {
+        let name = kernel.name();
+        return Err(failure(format_args!("{name} does not take {format:?}")));
+    }
+    let skipped = weights.as_ptr().align_offset(ALIGNMENT);
+    let weights = part("weights", &mut weights[skipped..], row.weights.len())?;
+    weights.copy_from_slice(row.weights);
+    let stretches = row.stretches.iter().map(|stretch| Stretch {
+        bytes: stretch.bytes,
+        step: stretch.step as usize,
+        length: stretch.length as usize,
+    });
+    let stretches: Vec<Stretch<'_>, { 2 * MAX_KERNEL }> = stretches.collect();
+    let (width, outputs, step) = (row.width as usize, row.outputs as usize, row.step as usize);
+    let own = width.saturating_sub(1) * step + outputs;
+    let output = part("mask", memory.mask, own + GUARD)?;
+    output.fill(UNTOUCHED);
+    let row = kernel::Row {
+        stretches: &stretches,
+        width,
+        weights,
+        format,
+        outputs,
+        step,
+    };
+    kernel.activations(&row, &mut output[..own]);
+    send(&Reply::Activations(output), memory.reply, emit);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use residua_shared::{
     rule::{Comparison, DecisionRule, MapScale},
 };
 use residua_tests::{
+    onnxruntime_arm,
     presets::{images, untrained},
     targets::{AARCH64, ARMV7, CORTEX_M7, CORTEX_M55, Case, Count, Target},
 };
@@ -40,10 +41,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tools = std::env::var_os("RESIDUA_QEMU")
         .map(PathBuf::from)
         .ok_or("RESIDUA_QEMU is not set: run this by `cargo xtask bench-arm`")?;
+    let onnxruntime = std::env::var_os("RESIDUA_ONNXRUNTIME").map(PathBuf::from);
     println!(
         "Instructions are not cycles. The weights are untrained, which changes the count little: \
          only saturation and the regions found depend on values. Engines include the inspection \
-         path, which is also given alone. Pages of 4 KiB are those that a process with one \
+         path, which is also given alone, but onnxruntime does not. Pages of 4 KiB are those that a process with one \
          inference touches, loading the model included; a microcontroller's memory is fixed.\n\n\
          | target | processor | engine | preset | image | million MAC | million instructions \
          | MAC per instruction | pages |\n|---|---|---|---|---|---|---|---|---|"
@@ -68,10 +70,29 @@ fn main() -> Result<(), Box<dyn Error>> {
             let native = with(Engine::Native(onnx.clone(), kernel));
             line(&native, "native", name, Some(macs))?;
             if target.bare {
-                let reference = with(Engine::Reference(onnx));
+                let reference = with(Engine::Reference(onnx.clone()));
                 line(&reference, "reference", name, Some(macs))?;
             } else {
-                line(&with(Engine::Tract(onnx)), "tract", name, Some(macs))?;
+                line(
+                    &with(Engine::Tract(onnx.clone())),
+                    "tract",
+                    name,
+                    Some(macs),
+                )?;
+            }
+            let engine = "onnxruntime";
+            if let (Some(folder), true) = (&onnxruntime, target.name == AARCH64.name)
+                && wanted([cpu, engine])
+            {
+                // The images' size suits the network's strides.
+                let (count, pages) =
+                    onnxruntime_arm::count(&onnx, case.input, cpu, &tools, folder)?;
+                row(
+                    [target.name, cpu, engine, name],
+                    Some(macs),
+                    count,
+                    Some(pages),
+                );
             }
         }
         let (_, path, _) = case(Preset::EdgeTiny)?;

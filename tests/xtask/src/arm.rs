@@ -122,6 +122,20 @@ pub fn build_runners(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Lints the inspection path as each target sees it: half of the kernels are compiled nowhere else.
+pub fn clippy(workspace: &Workspace) -> Result<()> {
+    for target in TARGETS {
+        let mut cargo = target.cargo(workspace)?;
+        cargo.args(["clippy", "--release", "--target", target.name]);
+        cargo.args(["--package", "residua-edge"]);
+        if target.is_linux() {
+            cargo.args(["--features", "std"]);
+        }
+        run(cargo.args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
+}
+
 /// Builds the firmware of both boards, with the model of its test. The linker refuses what does not
 /// fit their memory.
 pub fn build_firmware(workspace: &Workspace) -> Result<()> {

@@ -1,6 +1,8 @@
 //! `cargo xtask bench-arm`: instructions for one inference on ARM, counted by QEMU.
 
-use std::{fs, path::PathBuf};
+mod onnxruntime;
+
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -11,17 +13,24 @@ use crate::{
     workspace::Workspace,
 };
 
-const STEPS: &[Step<Workspace>] = &[
+const INSTALL: &[Step<Workspace>] = &[
     ("ARM targets", arm::install),
     ("QEMU and cross linkers", arm::install_programs),
     ("runner programs for ARM", arm::build_runners),
     ("QEMU plugin", build_plugin),
-    ("counting", count),
 ];
 
-/// Installs what is missing, then counts and prints a table.
-pub fn run() -> Result<()> {
-    run_all(STEPS, &Workspace::of_this_program())
+/// Installs what is missing, then counts and prints a table; with onnxruntime where it runs.
+pub fn run(onnxruntime: bool) -> Result<()> {
+    let rest: &[Step<Workspace>] = if onnxruntime {
+        &[
+            ("onnxruntime for ARM", onnxruntime::install),
+            ("counting", count_all),
+        ]
+    } else {
+        &[("counting", count)]
+    };
+    run_all(&[INSTALL, rest].concat(), &Workspace::of_this_program())
 }
 
 fn folder(workspace: &Workspace) -> PathBuf {
@@ -53,11 +62,20 @@ fn shared_library(workspace: &Workspace, compiler: &str, source: &str, out: &str
 }
 
 fn count(workspace: &Workspace) -> Result<()> {
+    run_command(&mut counting(workspace))
+}
+
+fn count_all(workspace: &Workspace) -> Result<()> {
+    let folder = onnxruntime::folder(workspace);
+    run_command(counting(workspace).env("RESIDUA_ONNXRUNTIME", folder))
+}
+
+fn counting(workspace: &Workspace) -> Command {
     let package = ["--package", "residua-tests", "--bin", "bench-arm"];
     let mut command = workspace.cargo(&["run", "--release", "--quiet"]);
     command.args(package).env("RESIDUA_QEMU", folder(workspace));
     for target in arm::TARGETS {
         command.env(target.variable, target.runner(workspace));
     }
-    run_command(&mut command)
+    command
 }

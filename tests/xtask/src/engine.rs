@@ -52,6 +52,23 @@ impl Engine {
         line.with_context(|| format!("the answer of {}", self.name))
     }
 
+    /// Seconds that a processor has worked for it so far, threads that have ended not counted.
+    pub fn processor_time(&self) -> Result<f64> {
+        let folder = format!("/proc/{}/task", self.process.id());
+        let tasks = fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))?;
+        let mut nanoseconds = 0.0;
+        for task in tasks {
+            let path = task?.path().join("schedstat");
+            // Where the thread has just ended, there is none.
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            if let Some(word) = text.split_whitespace().next() {
+                let time: f64 = word.parse().with_context(|| path.display().to_string())?;
+                nanoseconds += time;
+            }
+        }
+        Ok(nanoseconds / 1e9)
+    }
+
     /// The largest resident set so far, MiB.
     pub fn peak_memory(&self) -> Result<f64> {
         let path = format!("/proc/{}/status", self.process.id());

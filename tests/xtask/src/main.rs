@@ -10,6 +10,7 @@ mod bench_arm;
 mod bench_train;
 mod check_cuda;
 mod engine;
+mod miri;
 mod models;
 mod package;
 mod python;
@@ -29,11 +30,16 @@ commands:
   test                    install what is missing, then check, build and test everything
   test ARGUMENTS          install what is missing, then `cargo test --release ARGUMENTS`
   package                 build Debian packages of residua-edge for arm64 and armhf
-  bench                   time the native engine beside onnxruntime and tract
-  bench-arm               count instructions per inference on ARM, under QEMU
+  bench                   time the native engine beside onnxruntime, tract and PyTorch, which is
+                          installed for it (some GB)
+  bench-arm [--onnxruntime]
+                          count instructions per inference on ARM, under QEMU; also onnxruntime's on
+                          64-bit ARM, whose library is taken from npm for it (about 0.1 GB)
   bench-train             time training steps beside PyTorch, which is installed for it (some GB)
   models [NAME..] [--dagm DIR]
                           train, export and measure the models in models/ anew
+  miri                    interpret the paths without SIMD under Miri, some minutes; rustup installs
+                          it, where it can
   check-cuda [--install]  check that it compiles for CUDA, by the toolkit of this machine or else
                           (--install) one from PyPI (about 0.5 GB)
 ";
@@ -43,12 +49,15 @@ enum Task<'a> {
     TestSome(&'a [String]),
     Package,
     Bench,
-    BenchArm,
+    BenchArm {
+        onnxruntime: bool,
+    },
     BenchTrain,
     Models {
         names: &'a [String],
         dagm: Option<&'a Path>,
     },
+    Miri,
     CheckCuda {
         install: bool,
     },
@@ -62,7 +71,8 @@ fn parse(arguments: &[String]) -> Option<Task<'_>> {
         ("test", _) => Some(Task::TestSome(rest)),
         ("package", []) => Some(Task::Package),
         ("bench", []) => Some(Task::Bench),
-        ("bench-arm", []) => Some(Task::BenchArm),
+        ("bench-arm", []) => Some(Task::BenchArm { onnxruntime: false }),
+        ("bench-arm", ["--onnxruntime"]) => Some(Task::BenchArm { onnxruntime: true }),
         ("bench-train", []) => Some(Task::BenchTrain),
         ("models", [.., "--dagm", folder]) => Some(Task::Models {
             names: named(&rest[..rest.len() - 2])?,
@@ -72,6 +82,7 @@ fn parse(arguments: &[String]) -> Option<Task<'_>> {
             names: named(rest)?,
             dagm: None,
         }),
+        ("miri", []) => Some(Task::Miri),
         ("check-cuda", []) => Some(Task::CheckCuda { install: false }),
         ("check-cuda", ["--install"]) => Some(Task::CheckCuda { install: true }),
         _ => None,
@@ -95,9 +106,10 @@ fn main() -> ExitCode {
         Task::TestSome(arguments) => test::run_some(arguments),
         Task::Package => package::run(),
         Task::Bench => bench::run(),
-        Task::BenchArm => bench_arm::run(),
+        Task::BenchArm { onnxruntime } => bench_arm::run(onnxruntime),
         Task::BenchTrain => bench_train::run(),
         Task::Models { names, dagm } => models::run(names, dagm),
+        Task::Miri => miri::run(),
         Task::CheckCuda { install } => check_cuda::run(install),
     };
     match result {

@@ -20,7 +20,7 @@ pub const TESTS: Environment = Environment {
     proof: "import onnx, onnxruntime",
 };
 
-/// PyTorch, which training is timed against. Some gigabytes.
+/// PyTorch, which training and inference are timed against. Some gigabytes.
 pub const TORCH: Environment = Environment {
     folder: "torch",
     requirements: "tests/python/torch.txt",

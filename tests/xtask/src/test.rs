@@ -30,6 +30,7 @@ const INSTALL: &[Step<Workspace>] = &[
 /// What compiles everything, once, in the profile of the tests.
 const CHECK: &[Step<Workspace>] = &[
     ("clippy", clippy),
+    ("clippy for ARM", arm::clippy),
     ("documentation", documentation),
     ("tests", tests),
 ];

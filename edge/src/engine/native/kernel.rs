@@ -16,6 +16,8 @@ pub mod avx512;
 pub mod avx_vnni;
 #[cfg(cortex_m)]
 pub mod cortex_m;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod eight_lanes;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 pub mod scalar;

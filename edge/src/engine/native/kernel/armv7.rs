@@ -196,6 +196,9 @@ impl Tile<PIXELS, LANES> for Two {
                 "vshl.s32 q8, q8, q1", "vshl.s32 q9, q9, q1",
                 "vqmovun.s32 d16, q8", "vqmovun.s32 d17, q9",
                 "vqmovn.u16 d16, q8",
+                // As lines hold them.
+                "vmov.i8 d17, #128",
+                "veor d16, d16, d17",
                 "vmov r0, r1, d16",
                 walk = inout(reg) walks.as_ptr() => _,
                 end = in(reg) walks.as_ptr_range().end,

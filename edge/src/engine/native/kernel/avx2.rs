@@ -4,7 +4,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{Block, Format, Kernel, Row, next, spans};
+use super::{Block, Format, Kernel, Row, eight_lanes::eight_lanes, next, spans};
 
 /// The kernel; there is a value of it only where the processor has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -49,93 +49,27 @@ fn sums(row: &Row<'_>, output: &mut [i32]) {
     super::scalar::sums(row, output);
 }
 
-/// Takes two blocks at a time, so that each activation read and widened serves both.
-///
-/// # Safety
-/// [`Row::check`] has passed for this output, and the format is [`FORMAT`]; so below.
+eight_lanes!("avx2", halves, taps, add);
+
+/// The bytes at even places and those at odd ones, as 16 bits each.
 #[target_feature(enable = "avx2")]
-unsafe fn blocks(row: &Row<'_>, output: &mut [u8]) {
-    let mut blocks = row.blocks();
-    while blocks.len() > 0 {
-        // SAFETY: the caller's.
-        unsafe {
-            match blocks.len() {
-                1 => tiles::<8, 1>(row, next(&mut blocks), output),
-                _ => tiles::<4, 2>(row, next(&mut blocks), output),
-            }
-        }
-    }
+fn halves(weights: __m256i) -> [__m256i; 2] {
+    let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
+    [even, _mm256_srai_epi16::<8>(weights)]
 }
 
-/// Covers the row with tiles of `PIXELS` or of 1.
+/// The same of bytes without sign.
 #[target_feature(enable = "avx2")]
-unsafe fn tiles<const PIXELS: usize, const BLOCKS: usize>(
-    row: &Row<'_>,
-    blocks: [Block<'_>; BLOCKS],
-    output: &mut [u8],
-) {
-    for (x, size) in spans([PIXELS, 1], row.width) {
-        // SAFETY: x + size <= row.width; the rest is the caller's.
-        unsafe {
-            if size == PIXELS {
-                tile::<PIXELS, BLOCKS>(row, &blocks, x, output);
-            } else {
-                tile::<1, BLOCKS>(row, &blocks, x, output);
-            }
-        }
-    }
+fn taps(taps: __m256i) -> [__m256i; 2] {
+    let even = _mm256_and_si256(taps, _mm256_set1_epi16(0xff));
+    [even, _mm256_srli_epi16::<8>(taps)]
 }
 
-/// # Safety
-/// Beside the above: x + `PIXELS` <= `row.width`.
 #[target_feature(enable = "avx2")]
-unsafe fn tile<const PIXELS: usize, const BLOCKS: usize>(
-    row: &Row<'_>,
-    blocks: &[Block<'_>; BLOCKS],
-    x: usize,
-    output: &mut [u8],
-) {
-    // SAFETY: a block has as many biases as lanes.
-    let load = |bytes: &[u8]| unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
-    let low = _mm256_set1_epi16(0xff);
-    let mut sums = blocks.map(|block| [load(block.biases); PIXELS]);
-    let mut weights = blocks.map(|block| block.weights.as_ptr());
-    for stretch in row.stretches {
-        // SAFETY: pixel x + PIXELS - 1 < width reads `length` bytes from `step` times it on: the
-        // check has found them inside `bytes`. A block's weights are 32 bytes for each 4 of the
-        // stretches' lengths, in their order.
-        unsafe {
-            let mut taps = stretch.bytes.as_ptr().add(x * stretch.step);
-            for _ in 0..stretch.length / FORMAT.depth {
-                let these = weights.map(|weights| {
-                    let weights = _mm256_loadu_si256(weights.cast());
-                    let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
-                    (even, _mm256_srai_epi16::<8>(weights))
-                });
-                for pixel in 0..PIXELS {
-                    let taps = taps.add(pixel * stretch.step).cast::<i32>();
-                    let taps = _mm256_set1_epi32(taps.read_unaligned());
-                    let even = _mm256_and_si256(taps, low);
-                    let odd = _mm256_srli_epi16::<8>(taps);
-                    for (sums, weights) in sums.iter_mut().zip(these) {
-                        let even = _mm256_madd_epi16(even, weights.0);
-                        let odd = _mm256_madd_epi16(odd, weights.1);
-                        sums[pixel] = _mm256_add_epi32(sums[pixel], _mm256_add_epi32(even, odd));
-                    }
-                }
-                taps = taps.add(FORMAT.depth);
-                weights = weights.map(|weights| weights.add(32));
-            }
-        }
-    }
-    for (block, sums) in blocks.iter().zip(sums) {
-        let shifts = load(block.shifts);
-        for (pixel, sums) in sums.into_iter().enumerate() {
-            let bytes = requantize(sums, shifts).to_le_bytes();
-            let start = block.start + (x + pixel) * row.step;
-            output[start..][..block.used].copy_from_slice(&bytes[..block.used]);
-        }
-    }
+fn add(sums: __m256i, taps: [__m256i; 2], weights: [__m256i; 2]) -> __m256i {
+    let even = _mm256_madd_epi16(taps[0], weights[0]);
+    let odd = _mm256_madd_epi16(taps[1], weights[1]);
+    _mm256_add_epi32(sums, _mm256_add_epi32(even, odd))
 }
 
 /// [`super::scalar::requantize`], 8 times.

@@ -115,8 +115,7 @@ impl Tile<PIXELS, LANES> for Four {
     }
 
     unsafe fn compute(&self, walks: &[Walk], x: usize) -> [[u8; LANES]; PIXELS] {
-        let sums: [int32x4_t; PIXELS];
-        let (a, b, c, d);
+        let (a, b, c, d): (int32x4_t, int32x4_t, int32x4_t, int32x4_t);
         // SAFETY: reads of each walk what the caller allows, and of the weights LANES times as
         // much; writes nothing but registers. `length` is a multiple of 8 and not 0.
         unsafe {
@@ -180,12 +179,12 @@ impl Tile<PIXELS, LANES> for Four {
                 options(readonly, nostack),
             );
         }
-        sums = [a, b, c, d];
-        let [a, b, c, d] = sums.map(|sums| self.requantize.words(sums));
+        let [a, b, c, d] = [a, b, c, d].map(|sums| self.requantize.words(sums));
         // SAFETY: NEON belongs to the architecture.
         let bytes = unsafe {
             let bytes = vqmovn_u16(vcombine_u16(a, b));
-            vcombine_u8(bytes, vqmovn_u16(vcombine_u16(c, d)))
+            let bytes = vcombine_u8(bytes, vqmovn_u16(vcombine_u16(c, d)));
+            veorq_u8(bytes, vdupq_n_u8(CENTRE))
         };
         // SAFETY: both are 16 bytes, of which all values are valid.
         unsafe { core::mem::transmute(bytes) }

@@ -24,7 +24,7 @@ pub trait Tile<const PIXELS: usize, const LANES: usize> {
     /// Ready for a block.
     fn new(block: &Block<'_>) -> Self;
 
-    /// The tile that starts with output pixel `x`, not less the centre.
+    /// The tile that starts with output pixel `x`, less the centre as lines hold it.
     ///
     /// # Safety
     /// The block that it is ready for still exists and has the format of this code, its weights in
@@ -52,7 +52,6 @@ pub unsafe fn cover<T: Tile<PIXELS, LANES>, const PIXELS: usize, const LANES: us
     for block in row.blocks() {
         let tile = T::new(&block);
         let mut store = |x: usize, bytes: [u8; LANES]| {
-            let bytes = bytes.map(|byte| byte ^ row.format.centre);
             let start = block.start + x * row.step;
             if block.used == LANES {
                 // SAFETY: the check has found `outputs` bytes from `step` times each pixel on

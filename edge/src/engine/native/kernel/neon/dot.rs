@@ -243,7 +243,10 @@ impl Tile<PIXELS, LANES> for Eight {
             let (a, b) = (self.requantize[0].words(a), self.requantize[1].words(b));
             // SAFETY: NEON belongs to the architecture; both are 8 bytes, of which all values are
             // valid.
-            unsafe { transmute(vqmovn_u16(vcombine_u16(a, b))) }
+            unsafe {
+                let bytes = vqmovn_u16(vcombine_u16(a, b));
+                transmute(veor_u8(bytes, vdup_n_u8(CENTRE)))
+            }
         })
     }
 }
