@@ -23,7 +23,7 @@ use crate::{
     events::{self, Level, log},
     gate::Gate,
     inspect::{Camera, Ended, Frames, Strips},
-    journal::Journal,
+    journal::{Dropped, Journal},
     link::{Link, Port},
     metrics,
     model::Model,
@@ -77,6 +77,17 @@ pub fn run(config: &Config) -> Result<()> {
     let name = config.device.name.clone();
     let station = Station::new(name, capabilities(config), clock, journal, stop)?;
     let station = Arc::new(station);
+    let damaged = station.journal().damaged();
+    if damaged != Dropped::default() {
+        station.fault(
+            FaultKind::Storage,
+            format_args!(
+                "journal: the disk has damaged {} verdicts and at least {} masks, which are lost; \
+                 check the disk",
+                damaged.verdicts, damaged.masks
+            ),
+        );
+    }
     let mut models = open_models(config, configured.manifest.input)?;
     let model = newest(models.as_mut(), configured, &station);
     use_model(&model, &station);
