@@ -86,6 +86,8 @@ pub enum Engine {
 pub enum Source {
     /// Image files that appear in a folder.
     Folder(Folder),
+    /// A camera of Video4Linux.
+    Camera(Camera),
     /// Raw pixels on standard input.
     Stdin(Stdin),
     /// Raw rows of a line-scan camera over TCP.
@@ -103,6 +105,38 @@ pub struct Folder {
     /// Waits for more files; else the program ends with the last one.
     #[serde(default = "yes")]
     pub watch: bool,
+}
+
+/// A camera of Video4Linux.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Camera {
+    /// Its device file.
+    pub path: PathBuf,
+    /// The size that it is set to; the model's where none is given.
+    #[serde(default, deserialize_with = "some_size")]
+    pub size: Option<Size>,
+    /// The column at which the model's image begins; in the middle where none is given.
+    pub left: Option<u16>,
+    /// The row likewise.
+    pub top: Option<u16>,
+    /// The pixel format; the first of [`PixelFormat`] that there is where none is given.
+    pub format: Option<PixelFormat>,
+    /// Images a second; the camera's own where none is given.
+    pub frame_rate: Option<f64>,
+    /// Images that the driver has room for.
+    #[serde(default = "four")]
+    pub buffers: u32,
+}
+
+/// Pixel formats that hold grey levels of 8 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PixelFormat {
+    /// Grey levels alone, also known as Y8.
+    Grey,
+    /// Luma and chroma in turn; the luma is taken.
+    Yuyv,
 }
 
 /// Raw pixels on standard input.
@@ -264,6 +298,10 @@ fn yes() -> bool {
     true
 }
 
+fn four() -> u32 {
+    4
+}
+
 fn sixteen() -> u32 {
     16
 }
@@ -274,6 +312,10 @@ fn sixty_four() -> u32 {
 
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
     parse_size(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn some_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
+    size(deserializer).map(Some)
 }
 
 /// A size written as WIDTHxHEIGHT.
@@ -346,6 +388,26 @@ impl Config {
                 "link.serial.baud: {baud} must be 1200 to 4000000"
             );
         }
+        if let Source::Camera(Camera {
+            path,
+            frame_rate,
+            buffers,
+            ..
+        }) = &self.source
+        {
+            ensure!(
+                !path.as_os_str().as_encoded_bytes().contains(&0),
+                "source.camera.path: a path holds no NUL; name the device file"
+            );
+            ensure!(
+                frame_rate.is_none_or(|rate| (0.01..=100_000.0).contains(&rate)),
+                "source.camera.frame-rate: must be 0.01 to 100000"
+            );
+            ensure!(
+                (2..=32).contains(buffers),
+                "source.camera.buffers: {buffers} must be 2 to 32"
+            );
+        }
         if let Source::LineScan(LineScan { window_rows, .. }) = self.source {
             ensure!(
                 window_rows.get() <= MAX_SIDE.into(),
@@ -364,9 +426,13 @@ impl Config {
 
     fn resolve(&mut self, folder: &Path) {
         let mut paths = vec![&mut self.model.file, &mut self.journal.folder];
-        if let Source::Folder(source) = &mut self.source {
-            paths.push(&mut source.path);
-            paths.extend(&mut source.done);
+        match &mut self.source {
+            Source::Folder(source) => {
+                paths.push(&mut source.path);
+                paths.extend(&mut source.done);
+            }
+            Source::Camera(camera) => paths.push(&mut camera.path),
+            Source::Stdin(_) | Source::LineScan(_) => {}
         }
         if let Some(update) = &mut self.update {
             paths.extend([&mut update.folder, &mut update.key]);

@@ -39,6 +39,7 @@ pub struct Journal {
     acknowledged: u64,
     mark: File,
     dropped: Dropped,
+    damaged: Dropped,
 }
 
 /// What was given up without the host having it, since the program started.
@@ -106,6 +107,17 @@ impl Journal {
         let mut masks = Log::open(folder, "masks", segment_bytes, next)?;
         // The mask of a verdict that a power cut took must not become another part's.
         masks.remove_from(next)?;
+        let parts = verdicts.lost().iter();
+        let damaged = Dropped {
+            verdicts: parts
+                .map(|lost| lost.end.saturating_sub(lost.start.max(acknowledged + 1)))
+                .sum(),
+            masks: masks
+                .lost()
+                .iter()
+                .filter(|lost| lost.end > acknowledged + 1)
+                .count() as u64,
+        };
         Ok(Self {
             acknowledged,
             verdicts,
@@ -113,7 +125,8 @@ impl Journal {
             limit,
             next,
             mark,
-            dropped: Dropped::default(),
+            dropped: damaged,
+            damaged,
         })
     }
 
@@ -130,6 +143,12 @@ impl Journal {
     /// What was given up so far.
     pub fn dropped(&self) -> Dropped {
         self.dropped
+    }
+
+    /// What of it was lost because the disk damaged it, as far as that can be seen: masks at least
+    /// so many.
+    pub fn damaged(&self) -> Dropped {
+        self.damaged
     }
 
     /// Bytes on disk.

@@ -9,6 +9,10 @@
 //!
 //! The inspection has a thread of its own and never waits for a host; [`station`] holds what the
 //! threads share.
+//!
+//! Once it runs, that thread allocates nothing for an image of a camera or a pipe, from the source to
+//! gate and journal, but for a new file of the journal now and then. Image files are decoded on the
+//! heap, and `log.level = "debug"` makes a line of each part.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

@@ -23,13 +23,19 @@ use crate::{
     events::{self, Level, log},
     gate::Gate,
     inspect::{Camera, Ended, Frames, Strips},
-    journal::Journal,
+    journal::{Dropped, Journal},
     link::{Link, Port},
     metrics,
     model::Model,
     models::{self, Models},
     recorder::Recorder,
-    source::{Source, folder::Folder, line_scan::LineScan, pipe::Pipe},
+    source::{
+        Source,
+        camera::{self, Window},
+        folder::Folder,
+        line_scan::LineScan,
+        pipe::Pipe,
+    },
     station::Station,
 };
 
@@ -44,6 +50,9 @@ pub fn check(config: &Config) -> Result<Model> {
             "source.stdin.size: the images are {size} but the model takes {input}; crop them or \
              export a model for this size"
         );
+    }
+    if let config::Source::Camera(camera) = &config.source {
+        Window::new(camera, input)?;
     }
     model
         .engine(config.model.engine)
@@ -68,6 +77,17 @@ pub fn run(config: &Config) -> Result<()> {
     let name = config.device.name.clone();
     let station = Station::new(name, capabilities(config), clock, journal, stop)?;
     let station = Arc::new(station);
+    let damaged = station.journal().damaged();
+    if damaged != Dropped::default() {
+        station.fault(
+            FaultKind::Storage,
+            format_args!(
+                "journal: the disk has damaged {} verdicts and at least {} masks, which are lost; \
+                 check the disk",
+                damaged.verdicts, damaged.masks
+            ),
+        );
+    }
     let mut models = open_models(config, configured.manifest.input)?;
     let model = newest(models.as_mut(), configured, &station);
     use_model(&model, &station);
@@ -163,11 +183,14 @@ impl AnySource {
     fn open(config: &config::Source, size: Size) -> Result<Self> {
         Ok(match config {
             config::Source::Folder(config) => Self::Images(Box::new(Folder::new(config, size)?)),
+            config::Source::Camera(config) => {
+                Self::Images(Box::new(camera::Camera::new(config, size)?))
+            }
             config::Source::Stdin(_) => {
                 // Not the standard library's, whose buffer hides from the system what is there.
                 let input = io::stdin().as_fd().try_clone_to_owned();
                 let input = File::from(input.context("standard input: cannot be used")?);
-                Self::Images(Box::new(Pipe::new(input)))
+                Self::Images(Box::new(Pipe::new(input, size.area())))
             }
             config::Source::LineScan(config) => {
                 Self::Rows(LineScan::new(config, size.width())?, config.clone())

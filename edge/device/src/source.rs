@@ -3,11 +3,16 @@
 //! A source is asked again and again, never waits longer than [`TICK`] so that the program hears
 //! what else is asked of it, and goes on where it was.
 
+pub mod camera;
 pub mod folder;
 pub mod line_scan;
 pub mod pipe;
 
-use std::{io, os::fd::AsFd, time::Duration};
+use std::{
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -22,6 +27,8 @@ pub enum Event {
     Image,
     /// There was an image, but none that can be inspected; why, for people.
     Unusable(String),
+    /// An image was taken, but lost on its way here for lack of room.
+    Missed,
     /// Nothing yet.
     Idle,
     /// There will be no more.
@@ -31,9 +38,15 @@ pub enum Event {
 /// Whole images of one size, into a buffer of the caller's.
 pub trait Source {
     /// Waits up to [`TICK`] for the next image and puts it into `pixels`, as many as an image has.
-    /// After anything but [`Event::Image`] what lies there is of no use, but must stay until the
-    /// next call. Errors where the source itself is gone.
+    /// After anything but [`Event::Image`] what lies there is of no use. Errors where the source
+    /// itself is gone.
     fn next(&mut self, pixels: &mut [u8]) -> Result<Event>;
+
+    /// When the image of the last [`Event::Image`], [`Event::Unusable`] or [`Event::Missed`] was
+    /// taken; asked for at once. Later ones are not earlier.
+    fn taken(&self) -> Instant {
+        Instant::now()
+    }
 
     /// The image last given has its verdict and will not be asked for again.
     fn done(&mut self) -> Result<()> {

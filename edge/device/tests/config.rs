@@ -51,7 +51,7 @@ fn keys_that_are_commented_out_are_read_and_show_their_defaults() {
     assert_eq!(shown.model, example.model);
     assert_eq!(shown.journal, example.journal);
 
-    assert_eq!(alternatives.len(), 5);
+    assert_eq!(alternatives.len(), 6);
     for alternative in alternatives {
         let table = if alternative.starts_with("[gate") {
             "gate"
@@ -145,8 +145,8 @@ fn errors_name_key_and_remedy_on_one_line() {
     );
     refused(
         "[source.folder]",
-        "[source.camera]",
-        &["camera", "folder", "line-scan"],
+        "[source.webcam]",
+        &["webcam", "camera", "folder", "line-scan"],
     );
     refused(
         "[link.tcp]",
@@ -178,4 +178,23 @@ fn one_source_and_one_only() {
         "[source.stdin]\nsize = \"9\"",
         &["WIDTHxHEIGHT"],
     );
+}
+
+#[test]
+fn a_camera_is_checked_before_it_is_there() {
+    const FOLDER: &str = "[source.folder]\npath = \"/var/lib/residua/images\"";
+    for (keys, words) in [
+        ("format = \"mjpeg\"", &["mjpeg", "grey", "yuyv"][..]),
+        ("size = \"640\"", &["WIDTHxHEIGHT"]),
+        ("left = -1", &["left"]),
+        ("frame-rate = 0.0", &["source.camera.frame-rate", "0.01"]),
+        ("frame-rate = nan", &["source.camera.frame-rate"]),
+        ("buffers = 1", &["source.camera.buffers", "2 to 32"]),
+        ("device = 3", &["device"]),
+    ] {
+        let camera = format!("[source.camera]\npath = \"/dev/video0\"\n{keys}");
+        refused(FOLDER, &camera, words);
+    }
+    let nul = "[source.camera]\npath = \"/dev/\\u0000\"";
+    refused(FOLDER, nul, &["source.camera.path"]);
 }

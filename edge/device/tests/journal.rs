@@ -179,10 +179,83 @@ fn every_damaged_byte_is_noticed() {
         let mut damaged = whole.clone();
         damaged[byte] ^= 0x10;
         fs::write(&segment, &damaged).unwrap();
-        // Those before it are there and nothing but what was written is read.
+        // All others are there, and nothing but what was written is read; what is missing before
+        // others is counted.
         let journal = Journal::open(folder.path(), ROOM).unwrap();
-        assert!(read_all(&journal).len() < 4, "byte {byte}");
+        let entries = read_all(&journal);
+        let record = (16 + verdict(1).len()) as u64;
+        let hit = (byte as u64).checked_sub(8).map(|byte| 1 + byte / record);
+        let there = (1..=4).filter(|&part| Some(part) != hit);
+        assert!(entries.keys().copied().eq(there), "byte {byte}");
+        let counted = hit.is_some_and(|part| part < 4);
+        assert_eq!(
+            journal.dropped().verdicts,
+            u64::from(counted),
+            "byte {byte}"
+        );
+        assert_eq!(journal.damaged(), journal.dropped());
     }
+}
+
+#[test]
+fn damage_in_older_files_takes_no_more_than_it_hits() {
+    let folder = TempDir::new().unwrap();
+    fill(&mut Journal::open(folder.path(), 16 * 1024).unwrap(), 200);
+    let files = segments(folder.path(), "verdicts");
+    assert!(files.len() > 3);
+    let whole: Vec<_> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    let restore = || {
+        for (file, bytes) in files.iter().zip(&whole) {
+            fs::write(file, bytes).unwrap();
+        }
+    };
+    let opened = || {
+        let journal = Journal::open(folder.path(), 16 * 1024).unwrap();
+        let there: Vec<u64> = read_all(&journal).into_keys().collect();
+        (journal, there)
+    };
+    let all = opened().1;
+    let last_of_first = {
+        let name = files[1].file_stem().unwrap().to_str().unwrap();
+        u64::from_str_radix(name.rsplit_once('-').unwrap().1, 16).unwrap() - 1
+    };
+    // The first and the last record of a file, and all of it.
+    let damage = |at: std::ops::Range<usize>| {
+        restore();
+        let mut bytes = whole[0].clone();
+        bytes[at].fill(0xa5);
+        fs::write(&files[0], bytes).unwrap();
+    };
+    let end = whole[0].len();
+    for (at, lost) in [
+        (8..9, all[0]..all[0] + 1),
+        (end - 1..end, last_of_first..last_of_first + 1),
+        (0..end, all[0]..last_of_first + 1),
+    ] {
+        damage(at);
+        let (journal, there) = opened();
+        assert!(
+            there
+                .iter()
+                .eq(all.iter().filter(|part| !lost.contains(part)))
+        );
+        assert_eq!(journal.damaged().verdicts, lost.end - lost.start);
+        assert_eq!(journal.next_part(), 201);
+        // Mended: it is not told again, and the numbers go on.
+        drop(journal);
+        let (mut journal, again) = opened();
+        assert_eq!((again, journal.damaged().masks), (there, 0));
+        fill(&mut journal, 1);
+        assert_eq!(journal.next_part(), 202);
+        drop(journal);
+    }
+    // What the host has is no loss.
+    restore();
+    let mut journal = Journal::open(folder.path(), 16 * 1024).unwrap();
+    journal.acknowledge(all[0]).unwrap();
+    drop(journal);
+    damage(8..9);
+    assert_eq!(opened().0.damaged().verdicts, 0);
 }
 
 #[test]

@@ -53,12 +53,6 @@ pub const TARGETS: &[Target] = &[
     },
 ];
 
-/// Where the tests run the device program under QEMU.
-const DEVICE_TARGET: &Target = &TARGETS[0];
-
-/// The environment variable that tells them where it is.
-pub const DEVICE_VARIABLE: &str = "RESIDUA_EDGE_AARCH64";
-
 /// The programs that are needed, and Debian's packages of them.
 const PROGRAMS: &[(&str, &[&str])] = &[
     ("qemu-aarch64", &["qemu-user"]),
@@ -160,17 +154,6 @@ pub fn build_firmware(workspace: &Workspace) -> Result<()> {
 /// Apart from the workspace's own, whose profile has other settings.
 fn firmware_folder(workspace: &Workspace) -> PathBuf {
     workspace.target.join("firmware")
-}
-
-/// Builds the device program for the target that the tests run it on.
-pub fn build_device(workspace: &Workspace) -> Result<()> {
-    DEVICE_TARGET.build_device(workspace)
-}
-
-/// The device program, after [`build_device`].
-pub fn device(workspace: &Workspace) -> PathBuf {
-    let folder = workspace.target.join(DEVICE_TARGET.name);
-    folder.join("release/residua-edge")
 }
 
 impl Target {

@@ -8,6 +8,7 @@ mod arm;
 mod bench;
 mod bench_arm;
 mod bench_train;
+mod board;
 mod check_cuda;
 mod engine;
 mod miri;

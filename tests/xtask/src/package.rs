@@ -1,6 +1,9 @@
 //! `cargo xtask package`: Debian packages of residua-edge for ARM boards.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 
@@ -17,18 +20,33 @@ const STEPS: &[Step<Workspace>] = &[
     ("packages", packages),
 ];
 
+/// The environment variable through which tests find the packages' folder.
+pub const VARIABLE: &str = "RESIDUA_PACKAGES";
+
 /// Debian's names of the targets with Linux.
 const ARCHITECTURES: [(&str, &str); 2] = [
     ("aarch64-unknown-linux-gnu", "arm64"),
     ("armv7-unknown-linux-gnueabihf", "armhf"),
 ];
 
+/// Where the packages lie.
+pub fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("package")
+}
+
+/// The package for an architecture, after [`packages`].
+pub fn file(workspace: &Workspace, architecture: &str) -> PathBuf {
+    let version = env!("CARGO_PKG_VERSION");
+    folder(workspace).join(format!("residua-edge_{version}_{architecture}.deb"))
+}
+
 /// Builds the packages into `package` in the target folder.
 pub fn run() -> Result<()> {
     run_all(STEPS, &Workspace::of_this_program())
 }
 
-fn packages(workspace: &Workspace) -> Result<()> {
+/// Builds the device program for ARM boards with Linux, and its packages.
+pub fn packages(workspace: &Workspace) -> Result<()> {
     for (name, architecture) in ARCHITECTURES {
         let target = arm::TARGETS.iter().find(|target| target.name == name);
         target.context("a known target")?.build_device(workspace)?;
@@ -39,7 +57,7 @@ fn packages(workspace: &Workspace) -> Result<()> {
 
 fn package(workspace: &Workspace, target: &str, architecture: &str) -> Result<()> {
     let device = workspace.root.join("edge/device");
-    let folder = workspace.target.join("package").join(architecture);
+    let folder = folder(workspace).join(architecture);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
@@ -52,6 +70,10 @@ fn package(workspace: &Workspace, target: &str, architecture: &str) -> Result<()
     install(
         &device.join("debian/residua-edge.service"),
         &folder.join("usr/lib/systemd/system/residua-edge.service"),
+    )?;
+    install(
+        &device.join("debian/residua-edge.rules"),
+        &folder.join("usr/lib/udev/rules.d/50-residua-edge.rules"),
     )?;
     let version = env!("CARGO_PKG_VERSION");
     write(
@@ -68,13 +90,12 @@ fn package(workspace: &Workspace, target: &str, architecture: &str) -> Result<()
         &folder.join("DEBIAN/conffiles"),
         "/etc/residua/residua-edge.toml\n",
     )?;
-    let package = format!("residua-edge_{version}_{architecture}.deb");
     run_command(
         workspace
             .command("dpkg-deb")
             .args(["--root-owner-group", "--build"])
             .arg(&folder)
-            .arg(workspace.target.join("package").join(package)),
+            .arg(file(workspace, architecture)),
     )
 }
 

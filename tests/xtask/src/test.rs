@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    arm,
+    arm, board, package,
     python::{self, TESTS},
     run::run as run_command,
     steps::{Step, run_all},
@@ -24,7 +24,11 @@ const INSTALL: &[Step<Workspace>] = &[
     ("QEMU and cross linkers", arm::install_programs),
     ("runner programs for ARM", arm::build_runners),
     ("firmware", arm::build_firmware),
-    ("device program for ARM", arm::build_device),
+    (
+        "device program for ARM, and its packages",
+        package::packages,
+    ),
+    ("board", board::build),
 ];
 
 /// What compiles everything, once, in the profile of the tests.
@@ -99,5 +103,6 @@ fn with_runners<'c>(
         command.env(target.variable, target.runner(workspace));
         command.envs(target.firmware(workspace));
     }
-    command.env(arm::DEVICE_VARIABLE, arm::device(workspace))
+    command.env(package::VARIABLE, package::folder(workspace));
+    command.env(board::VARIABLE, board::folder(workspace))
 }

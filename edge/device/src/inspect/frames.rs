@@ -28,6 +28,10 @@ use crate::{
 /// After a source has failed it is asked again so much later.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// Why a part has no verdict whose image never came.
+const MISSED: &str = "the image was lost between camera and inspection; the camera is faster than \
+                      the inspection, or the cable drops images";
+
 /// An inspection of images of one model's size, with all its memory.
 #[derive(Debug)]
 pub struct Frames {
@@ -77,15 +81,22 @@ impl Frames {
                 Ok(Event::End) => return Ok(Ended::SourceEnd),
                 Ok(Event::Image) => {
                     camera.seen();
-                    self.inspect(camera, recorder)?;
+                    self.inspect(source.taken(), camera, recorder)?;
                     source.done()?;
                 }
                 Ok(Event::Unusable(why)) => {
                     camera.seen();
-                    let seen = Instant::now();
+                    let seen = source.taken();
                     recorder.passed(seen, 0);
                     recorder.fault(seen, FaultKind::Image, why);
                     source.done()?;
+                }
+                Ok(Event::Missed) => {
+                    camera.seen();
+                    let seen = source.taken();
+                    recorder.passed(seen, 0);
+                    self.station.count(|stats| stats.dropped.images += 1);
+                    recorder.fault(seen, FaultKind::Image, MISSED);
                 }
                 Err(error) => {
                     camera.gone(&self.station, format_args!("{error:#}"));
@@ -95,9 +106,8 @@ impl Frames {
         }
     }
 
-    /// Inspects the image in the buffer.
-    fn inspect(&mut self, camera: &Camera, recorder: &mut Recorder) -> Result<()> {
-        let seen = Instant::now();
+    /// Inspects the image in the buffer, which was taken at `seen`.
+    fn inspect(&mut self, seen: Instant, camera: &Camera, recorder: &mut Recorder) -> Result<()> {
         recorder.passed(seen, 0);
         let size = self.engine.input();
         let part = self.station.journal().next_part();

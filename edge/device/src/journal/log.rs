@@ -3,12 +3,14 @@
 //! A segment `NAME-NUMBER.log` (the first record's number, 16 hexadecimal digits) is [`MAGIC`] and
 //! then records: payload length (u32), number (u64), CRC-32 of both and the payload (u32), all
 //! little-endian, and the payload. Numbers rise. What a crash left of the last record fails
-//! its checksum and is cut off when the log is opened.
+//! its checksum and is cut off when the log is opened. Where the disk damaged records before
+//! others, those are kept and the segment is written anew; what is missing is told ([`Lost`]).
 
 use std::{
     collections::VecDeque,
     fs::{self, File, OpenOptions},
     io::{self, Read},
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -36,9 +38,14 @@ pub struct Log {
     segment_bytes: u64,
     /// Never empty.
     segments: VecDeque<Segment>,
+    lost: Vec<Lost>,
     /// The record being written.
     buffer: Vec<u8>,
 }
+
+/// The numbers of records that the disk damaged, together: not each of them was in use. Damage
+/// behind the last good record of a log may be an unfinished one and is not among them.
+pub type Lost = Range<u64>;
 
 /// A segment, up to the last byte known to be good.
 #[derive(Debug)]
@@ -74,16 +81,27 @@ impl Log {
             name,
             segment_bytes,
             segments: VecDeque::new(),
+            lost: Vec::new(),
             buffer: Vec::new(),
         };
+        let mut cut = None;
         for number in numbers {
-            let segment = Segment::open(&log.path(number), number)?;
+            // The one before was complete on the disk when this one was begun.
+            log.lost.extend(cut.map(|from| from..number));
+            let (segment, damage) = Segment::open(&log.path(number), number)?;
+            log.lost.extend(damage.lost);
+            cut = damage.cut.then(|| segment.next());
             log.segments.push_back(segment);
         }
         if log.segments.is_empty() {
             log.begin(first)?;
         }
         Ok(log)
+    }
+
+    /// What was found damaged when the log was opened.
+    pub fn lost(&self) -> &[Lost] {
+        &self.lost
     }
 
     /// The number that follows the last record's, or the first of a log without records.
@@ -242,16 +260,16 @@ impl Segment {
         })
     }
 
-    /// Opens a segment and cuts it behind its last good record. One that does not even begin as it
-    /// should has no good record, but keeps its number.
-    fn open(path: &Path, first: u64) -> io::Result<Self> {
+    /// Opens a segment, and cuts it behind its last good record. Where damage lies before good
+    /// records it is written anew without it. One without a good record keeps its number.
+    fn open(path: &Path, first: u64) -> io::Result<(Self, Damage)> {
         let mut file = OpenOptions::new().read(true).write(true).open(path)?;
         let mut magic = Vec::new();
         (&mut file)
             .take(MAGIC.len() as u64)
             .read_to_end(&mut magic)?;
         if magic != MAGIC {
-            return Self::create(path, first);
+            return Self::mend(path, first);
         }
         let mut segment = Self {
             first,
@@ -273,9 +291,56 @@ impl Segment {
             segment.records += 1;
         }
         if segment.bytes < length {
-            segment.file.set_len(segment.bytes)?;
+            return Self::mend(path, first);
         }
-        Ok(segment)
+        Ok((segment, Damage::default()))
+    }
+
+    /// Writes a damaged segment anew, with the records in it that are good.
+    fn mend(path: &Path, first: u64) -> io::Result<(Self, Damage)> {
+        let old = fs::read(path)?;
+        let (mut damage, mut kept) = (Damage::default(), MAGIC.to_vec());
+        let (mut last, mut records) = (None, 0);
+        let mut rest = old.get(MAGIC.len()..).unwrap_or_default();
+        while !rest.is_empty() {
+            let next = last.map_or(first, |last| last + 1);
+            match record(rest).filter(|&(number, _)| number >= next) {
+                Some((number, length)) => {
+                    if std::mem::take(&mut damage.cut) && number > next {
+                        damage.lost.push(next..number);
+                    }
+                    kept.extend_from_slice(&rest[..length]);
+                    (last, records) = (Some(number), records + 1);
+                    rest = &rest[length..];
+                }
+                None => {
+                    damage.cut = true;
+                    rest = &rest[1..];
+                }
+            }
+        }
+        // Until it is whole it has a name that is no segment's.
+        let new = path.with_extension("new");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&new)?;
+        file.write_all_at(&kept, 0)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        if let Some(folder) = path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        let segment = Self {
+            first,
+            file: Arc::new(file),
+            bytes: kept.len() as u64,
+            last,
+            records,
+        };
+        Ok((segment, damage))
     }
 
     fn next(&self) -> u64 {
@@ -328,6 +393,24 @@ impl Segment {
         (self.bytes, self.last) = (offset, last);
         Ok(())
     }
+}
+
+/// What is wrong with a segment.
+#[derive(Default)]
+struct Damage {
+    /// Damage before good records.
+    lost: Vec<Lost>,
+    /// Something lies behind the last good record.
+    cut: bool,
+}
+
+/// The number and the length of the good record that `bytes` begin with.
+fn record(bytes: &[u8]) -> Option<(u64, usize)> {
+    let header: &[u8; HEADER] = bytes.first_chunk()?;
+    let (length, number, checksum) = fields(header);
+    let end = HEADER + Some(length).filter(|&length| length <= MAX_PAYLOAD)?;
+    let payload = bytes.get(HEADER..end)?;
+    (checksum == checksum_of(header, payload)).then_some((number, end))
 }
 
 fn damaged(error: &io::Error) -> bool {

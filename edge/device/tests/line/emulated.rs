@@ -1,6 +1,6 @@
-//! The program on a 64-bit ARM board, which QEMU stands in for.
+//! The programs of the Debian packages on ARM processors, which QEMU stands in for.
 
-use std::{env, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -10,16 +10,53 @@ use crate::{
     host::{status, watch},
 };
 
-const VARIABLE: &str = "RESIDUA_EDGE_AARCH64";
+const VARIABLE: &str = "RESIDUA_PACKAGES";
 
-fn emulated() -> Command {
-    let program = env::var_os(VARIABLE).unwrap_or_else(|| {
+/// A processor: Debian's name of it, QEMU's, and where the cross compiler has its libraries.
+struct Processor {
+    debian: &'static str,
+    qemu: &'static str,
+    libraries: &'static str,
+}
+
+const PROCESSORS: [Processor; 2] = [
+    Processor {
+        debian: "arm64",
+        qemu: "qemu-aarch64",
+        libraries: "/usr/aarch64-linux-gnu",
+    },
+    Processor {
+        debian: "armhf",
+        qemu: "qemu-arm",
+        libraries: "/usr/arm-linux-gnueabihf",
+    },
+];
+
+/// Unpacks the package for a processor into a folder.
+fn unpack(processor: &Processor, folder: &Path) {
+    let packages = env::var_os(VARIABLE).unwrap_or_else(|| {
         panic!(
             "{VARIABLE} is not set: run the tests by `cargo xtask test`, which builds what it names"
         )
     });
-    let mut command = Command::new("qemu-aarch64");
-    command.args(["-L", "/usr/aarch64-linux-gnu"]).arg(program);
+    let end = format!("_{}.deb", processor.debian);
+    let package = fs::read_dir(packages)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_str().is_some_and(|path| path.ends_with(&end)));
+    let unpacked = Command::new("dpkg-deb")
+        .arg("--extract")
+        .arg(package.unwrap_or_else(|| panic!("there is no package {end}")))
+        .arg(folder)
+        .status();
+    assert!(unpacked.unwrap().success());
+}
+
+fn emulated(processor: &Processor, folder: &Path) -> Command {
+    let mut command = Command::new(processor.qemu);
+    command
+        .args(["-L", processor.libraries])
+        .arg(folder.join("usr/bin/residua-edge"));
     command
 }
 
@@ -42,11 +79,18 @@ fn parts(program: Command, model: &str) -> Vec<Value> {
 
 #[test]
 fn verdicts_and_masks_are_those_of_this_machine() {
+    let folders = PROCESSORS.map(|processor| {
+        let folder = tempfile::tempdir().unwrap();
+        unpack(&processor, folder.path());
+        (processor, folder)
+    });
     for model in ["edge", "edge-small", "edge-tiny"] {
         let here = parts(Command::new(built("residua-edge")), model);
-        let there = parts(emulated(), model);
-        assert_eq!(here, there, "{model}");
-        for (part, name) in there.iter().zip(IMAGES) {
+        for (processor, folder) in &folders {
+            let there = parts(emulated(processor, folder.path()), model);
+            assert_eq!(here, there, "{model} on {}", processor.debian);
+        }
+        for (part, name) in here.iter().zip(IMAGES) {
             assert_recorded(part, model, name);
         }
     }

@@ -1,5 +1,6 @@
 //! `residua-edge` and the commands that `residua` has for it, both as they run on a line: over TCP,
-//! over a serial line with noise on it, and on a 64-bit ARM board.
+//! over a serial line with noise on it, on 64-bit and 32-bit ARM, and on a whole board with camera
+//! and gate.
 
 mod board;
 mod cable;
@@ -7,4 +8,5 @@ mod commands;
 mod emulated;
 mod fixtures;
 mod host;
+mod machine;
 mod serial;
