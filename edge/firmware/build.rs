@@ -1,13 +1,19 @@
-//! From an exported model's folder, which RESIDUA_MODEL names, to what firmware holds in flash; and
-//! the memory map that everything has to fit.
+//! From an exported model's folder, which RESIDUA_MODEL names, and the settings of the line, which
+//! RESIDUA_SETTINGS may name, to what firmware holds in flash; and the memory map that everything has
+//! to fit.
+
+#[path = "src/settings.rs"]
+mod settings;
 
 use std::{env, error::Error, fs, path::PathBuf};
 
+use crc::{CRC_32_ISO_HDLC, Crc};
 use residua_edge::{
     engine::native::{Plan, kernel},
     strip::StripBuffers,
 };
 use residua_shared::{manifest::Manifest, onnx};
+use settings::Settings;
 
 /// What both boards have at these places. The limits are 1 MiB of flash and 512 KiB of RAM; the
 /// Cortex-M55's board has half the flash.
@@ -34,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     manifest.check()?;
     manifest.check_digest(onnx::digest(&onnx)?)?;
 
+    let settings = settings()?;
     let rule = manifest.rule;
     let net = onnx::read(&onnx, rule.scale().fraction_bits())?;
     let plan = Plan::new(&net)?;
@@ -55,8 +62,16 @@ fn main() -> Result<(), Box<dyn Error>> {
          residual: {}, filter: {}, runs: {}, regions: {} }};\n",
         onnx.len(),
         {
-            let about = (manifest.digest, manifest.input, &manifest.name, rule);
-            let about = postcard::to_allocvec(&about)?;
+            let about = (
+                settings,
+                manifest.digest,
+                manifest.input,
+                &manifest.name,
+                rule,
+            );
+            let mut about = postcard::to_allocvec(&about)?;
+            let checksum = Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(&about);
+            about.extend(checksum.to_le_bytes());
             fs::write(out("about")?, &about)?;
             about.len()
         },
@@ -81,6 +96,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo:rustc-link-arg-bins=-Tlink.x");
     }
     Ok(())
+}
+
+/// The settings of the line, checked.
+fn settings() -> Result<Settings, Box<dyn Error>> {
+    println!("cargo:rerun-if-env-changed=RESIDUA_SETTINGS");
+    let file = env::var("RESIDUA_SETTINGS").unwrap_or_else(|_| "firmware.toml".into());
+    println!("cargo:rerun-if-changed={file}");
+    let text = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+    let settings: Settings = toml::from_str(&text).map_err(|error| format!("{file}: {error}"))?;
+    let gate = settings.gate.config();
+    gate.map_err(|error| format!("{file}: [gate] {error}"))?;
+    Ok(settings)
 }
 
 fn out(name: &str) -> Result<PathBuf, env::VarError> {

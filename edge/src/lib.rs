@@ -13,7 +13,8 @@
 //! without end. Every step yields, bit for bit, what the
 //! scalar reference in [`residua_shared::reference`] does.
 //!
-//! What stands around it on a line: [`gate`] throws parts off, [`link`] talks to the host,
+//! What stands around it on a line: [`rows`] takes rows from a serial line, [`gate`] throws parts
+//! off, [`link`] talks to the host,
 //! [`update`] takes new models.
 #![no_std]
 #![deny(missing_docs)]
@@ -30,6 +31,7 @@ pub mod map;
 pub mod mask;
 pub mod regions;
 pub mod residual;
+pub mod rows;
 pub mod strip;
 pub mod update;
 pub mod verdict;

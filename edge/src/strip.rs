@@ -6,9 +6,10 @@
 //! is a defect where a region with a pixel in one of its rows counts by what has been seen down to
 //! that row, whether or not the region goes on: a scratch of a thousand rows makes every window
 //! that it crosses a defect from the row on where it first counts, and is reported in the last
-//! one. A strip that is one window gets the verdict of a frame.
+//! one. A strip that is one window gets the verdict and the mask of a frame.
 
 mod labeler;
+mod mask;
 
 use core::{num::NonZeroU32, ops::Range};
 
@@ -29,8 +30,10 @@ use crate::{
     residual::residual,
 };
 use labeler::StripLabeler;
+use mask::MaskTables;
 
 pub use labeler::{OpenRegion, OpenRun, StripRegion};
+pub use mask::{MaskRegion, MaskRun};
 
 /// Elements of each buffer, at least; see [`StripBuffers`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +71,11 @@ pub struct StripBuffers<'b> {
     /// The regions that a window reports, of any length: where a window has more, its verdict says
     /// so ([`Verdict::overflow`]).
     pub ended: &'b mut [StripRegion],
+    /// The runs of suspect pixels of a window and of one row more, of any length: where there are
+    /// more, the window has no mask. Empty for no masks at all.
+    pub mask_runs: &'b mut [MaskRun],
+    /// Their regions before they are joined, of any length; as above.
+    pub mask_regions: &'b mut [MaskRegion],
 }
 
 impl StripBuffers<'_> {
@@ -113,6 +121,9 @@ pub struct Window<'s> {
     /// These regions (not all of them where the verdict says overflow), those that end in the same
     /// row in raster order of their first pixel.
     pub regions: &'s [StripRegion],
+    /// The mask, in raster order: the pixels in the window's rows of regions that count by what has
+    /// been seen down to its last row. None where the tables were too short for it.
+    pub mask: Option<&'s [MaskRun]>,
 }
 
 /// An inspector of strips; see the module.
@@ -126,6 +137,7 @@ pub struct Strip<'a, B, W = B> {
     residual: &'a mut [i32],
     filter: AnomalyMap<'a>,
     labeler: StripLabeler<'a>,
+    mask: MaskTables<'a>,
     windows: Windows<'a>,
     /// Image rows taken.
     pushed: u64,
@@ -163,6 +175,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Strip<'a, B, W> {
             residual: &mut buffers.residual[..width],
             filter,
             labeler: StripLabeler::new(buffers.runs, buffers.regions),
+            mask: MaskTables::new(width, buffers.mask_runs, buffers.mask_regions),
             windows: Windows::new(rule, window, buffers.ended),
             pushed: 0,
             reconstructed: 0,
@@ -193,7 +206,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Strip<'a, B, W> {
             return Ok(None);
         }
         let findings = self.take_reconstruction()?;
-        Ok(findings.map(|findings| self.windows.window(findings)))
+        Ok(findings.map(|findings| self.windows.window(findings, &self.mask)))
     }
 
     /// After the last row: gives the windows still due, one a call, then `None`; the next row is
@@ -202,19 +215,21 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Strip<'a, B, W> {
         self.ending = true;
         while self.engine.finish(self.reconstruction)? {
             if let Some(findings) = self.take_reconstruction()? {
-                return Ok(Some(self.windows.window(findings)));
+                return Ok(Some(self.windows.window(findings, &self.mask)));
             }
         }
         while let Some(map) = self.filter.finish() {
-            if let Some(findings) = label(map, &mut self.labeler, &mut self.windows) {
-                return Ok(Some(self.windows.window(findings)));
+            if let Some(findings) = label(map, &mut self.labeler, &mut self.mask, &mut self.windows)
+            {
+                return Ok(Some(self.windows.window(findings, &self.mask)));
             }
         }
         self.labeler.finish(|region| self.windows.end(region));
         let any = self.windows.rows > 0;
-        let findings = self.windows.take();
+        let mask = self.mask.end(self.rule);
+        let findings = self.windows.take(mask);
         self.restart();
-        Ok(any.then(|| self.windows.window(findings)))
+        Ok(any.then(|| self.windows.window(findings, &self.mask)))
     }
 
     /// Forgets the strip begun.
@@ -222,7 +237,9 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Strip<'a, B, W> {
         self.engine.restart();
         while self.filter.finish().is_some() {}
         self.labeler.finish(|_| ());
-        self.windows.take();
+        // What was kept before stays where it is.
+        self.mask.end(self.rule);
+        self.windows.take(None);
         self.windows.rows = 0;
         (self.pushed, self.reconstructed, self.ending) = (0, 0, false);
     }
@@ -234,7 +251,7 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Strip<'a, B, W> {
         self.reconstructed += 1;
         residual(image, &self.rule, self.reconstruction, self.residual);
         let map = self.filter.push(self.residual, self.reconstruction)?;
-        Ok(map.and_then(|map| label(map, &mut self.labeler, &mut self.windows)))
+        Ok(map.and_then(|map| label(map, &mut self.labeler, &mut self.mask, &mut self.windows)))
     }
 }
 
@@ -250,11 +267,19 @@ fn slot(image: &[u8], width: usize, row: u64) -> Range<usize> {
 fn label(
     map: &[u32],
     labeler: &mut StripLabeler<'_>,
+    mask: &mut MaskTables<'_>,
     windows: &mut Windows<'_>,
 ) -> Option<Findings> {
+    mask.begin_row();
+    let complete = windows.complete().then(|| {
+        let kept = mask.end(windows.rule);
+        labeler.begin_window(mask);
+        kept
+    });
     let runs = runs(0, map, windows.rule.pixel_threshold().raw);
-    labeler.push_row(windows.rows, runs, |region| windows.end(region));
-    let findings = windows.complete().then(|| windows.take());
+    let (row, in_window) = (windows.rows, windows.row_in_window());
+    labeler.push_row(row, in_window, runs, mask, |region| windows.end(region));
+    let findings = complete.map(|mask| windows.take(mask));
     windows.add_row(labeler.open());
     findings
 }
@@ -267,6 +292,8 @@ struct Findings {
     rows: u32,
     verdict: Verdict,
     listed: usize,
+    /// Runs of the mask, where it is whole.
+    mask: Option<usize>,
 }
 
 /// Verdicts on windows, from the regions of each row.
@@ -315,9 +342,15 @@ impl<'b> Windows<'b> {
         self.rows > 0 && self.rows.is_multiple_of(self.height.get().into())
     }
 
+    /// The place in its window of the row that follows.
+    fn row_in_window(&self) -> u32 {
+        // Below the height.
+        (self.rows % u64::from(self.height.get())) as u32
+    }
+
     /// What is known of the window of the last row, which ends with it; begins the next one. The
     /// regions stay in the table until another one ends.
-    fn take(&mut self) -> Findings {
+    fn take(&mut self, mask: Option<usize>) -> Findings {
         let height = u64::from(self.height.get());
         let index = self.rows.saturating_sub(1) / height;
         let overflow = self.regions > self.ended.len();
@@ -338,19 +371,21 @@ impl<'b> Windows<'b> {
             rows: (self.rows - index * height) as u32,
             verdict,
             listed: self.regions.min(self.ended.len()),
+            mask,
         };
         (self.regions, self.defect, self.score) = (0, false, 0);
         findings
     }
 
     /// The window with these findings.
-    fn window(&self, findings: Findings) -> Window<'_> {
+    fn window<'s>(&'s self, findings: Findings, tables: &'s MaskTables<'_>) -> Window<'s> {
         let Findings {
             index,
             first_row,
             rows,
             verdict,
             listed,
+            mask,
         } = findings;
         Window {
             index,
@@ -358,6 +393,7 @@ impl<'b> Windows<'b> {
             rows,
             verdict,
             regions: &self.ended[..listed],
+            mask: mask.map(|count| tables.kept(count)),
         }
     }
 

@@ -12,7 +12,7 @@ use residua_edge::{
     },
     inspector::{Buffers, Inspector},
     regions::{RegionEntry, RunEntry},
-    strip::{OpenRegion, OpenRun, Strip, StripBuffers, StripRegion},
+    strip::{MaskRegion, MaskRun, OpenRegion, OpenRun, Strip, StripBuffers, StripRegion},
 };
 use residua_shared::{
     frame::{Frame, Size},
@@ -130,6 +130,8 @@ fn the_inspection_of_strips_does_not_allocate() {
         runs: &mut vec![OpenRun::default(); lengths.runs],
         regions: &mut vec![OpenRegion::default(); lengths.regions],
         ended: &mut vec![StripRegion::default(); 100],
+        mask_runs: &mut vec![MaskRun::default(); 1000],
+        mask_regions: &mut vec![MaskRegion::default(); 1000],
     };
     let window = NonZeroU32::new(size.height() as u32).unwrap();
     let mut strip = Strip::new(engine, rule, window, buffers).unwrap();

@@ -9,5 +9,6 @@ pub mod peak;
 pub mod presets;
 pub mod random_net;
 pub mod runners;
+pub mod strips;
 pub mod suite;
 pub mod targets;

@@ -6,18 +6,20 @@ use std::num::{NonZeroU8, NonZeroU32};
 use proptest::prelude::*;
 use residua_edge::{
     engine::native::{Native, Plan, kernel},
-    strip::{OpenRegion, OpenRun, Strip, StripBuffers, StripRegion, Window},
+    strip::{MaskRegion, MaskRun, OpenRegion, OpenRun, Strip, StripBuffers, StripRegion},
 };
 use residua_shared::{
     frame::{Frame, Size},
     onnx,
-    reference::{
-        columns, map, mask, reconstruction::reconstruct, regions, residual, roughness, verdict,
-    },
+    reference::reconstruction::reconstruct,
     rule::{ColumnWeights, Comparison, DecisionRule, MapScale},
-    verdict::{Outcome, Region, Verdict},
+    verdict::Outcome,
 };
-use residua_tests::{onnx_writer, random_net::RandomNet};
+use residua_tests::{
+    onnx_writer,
+    random_net::RandomNet,
+    strips::{self, Found},
+};
 
 /// The network for images of another height, padded as its strides ask.
 fn with_height(net: &RandomNet, height: usize) -> RandomNet {
@@ -187,28 +189,6 @@ fn a_million_rows_equal_the_reference_wherever_it_looks() {
     assert_eq!(memory.arena.len(), before);
 }
 
-/// A window as a value.
-#[derive(Clone, PartialEq, Debug)]
-struct Found {
-    index: u64,
-    first_row: u64,
-    rows: u32,
-    verdict: Verdict,
-    regions: Vec<StripRegion>,
-}
-
-impl From<Window<'_>> for Found {
-    fn from(window: Window<'_>) -> Self {
-        Self {
-            index: window.index,
-            first_row: window.first_row,
-            rows: window.rows,
-            verdict: window.verdict,
-            regions: window.regions.to_vec(),
-        }
-    }
-}
-
 /// The windows of a strip by the edge, with room for `ended` regions in each.
 fn inspected(
     net: &RandomNet,
@@ -228,6 +208,8 @@ fn inspected(
         runs: &mut vec![OpenRun::default(); lengths.runs],
         regions: &mut vec![OpenRegion::default(); lengths.regions],
         ended: &mut vec![StripRegion::default(); ended],
+        mask_runs: &mut vec![MaskRun::EMPTY; image.len() + width],
+        mask_regions: &mut vec![MaskRegion::default(); image.len() + width],
     };
     let window = NonZeroU32::new(window).unwrap();
     let mut strip = Strip::new(engine, rule, window, buffers).unwrap();
@@ -252,96 +234,9 @@ fn inspected(
     windows
 }
 
-/// The suspect regions of an image's first rows, by the reference, and their labels.
-fn suspects(width: usize, rule: DecisionRule, map: &[u32]) -> (Vec<Region>, Vec<u32>) {
-    let size = Size::new(width, map.len() / width).unwrap();
-    let area = size.area();
-    let (mut mask, mut labels) = (vec![0; area], vec![0; area]);
-    mask::suspects(rule, map, &mut mask).unwrap();
-    let none = Region {
-        left: 0,
-        top: 0,
-        right: 0,
-        bottom: 0,
-        area: 0,
-        peak: 0,
-    };
-    let mut found = vec![none; regions::max_regions(size)];
-    let mut stack = vec![0; area];
-    let count = regions::regions(size, &mask, map, &mut labels, &mut stack, &mut found).unwrap();
-    found.truncate(count);
-    (found, labels)
-}
-
 /// What [`Strip`] promises, from whole images alone.
 fn expected(net: &RandomNet, rule: DecisionRule, window: usize, image: &[u8]) -> Vec<Found> {
-    let width = net.input.width();
-    let size = Size::new(width, image.len() / width).unwrap();
-    let mut r = vec![0; size.area()];
-    let scale = rule.scale();
-    let frame = Frame::new(size, image).unwrap();
-    let reconstruction = judged(net, image);
-    residual::residual(frame, scale, &reconstruction, &mut r).unwrap();
-    columns::weigh(size, rule.columns(), scale, &mut r).unwrap();
-    let mut map = vec![0; size.area()];
-    map::map(size, &r, rule.comparison(), scale, &mut map).unwrap();
-    let mut deviations = vec![0; size.area()];
-    roughness::deviations(size, &reconstruction, scale, &mut deviations).unwrap();
-    roughness::weigh(size, &deviations, scale, &mut map).unwrap();
-
-    let (all, _) = suspects(width, rule, &map);
-    let mut windows = Vec::new();
-    for (index, first) in (0..size.height()).step_by(window).enumerate() {
-        let rows = first..(first + window).min(size.height());
-        let (mut score, mut defect) = (0, false);
-        for y in rows.clone() {
-            let (seen, labels) = suspects(width, rule, &map[..(y + 1) * width]);
-            for &label in labels[y * width..].iter().filter(|&&label| label > 0) {
-                let region = seen[label as usize - 1];
-                if region.area >= rule.min_area() {
-                    score = score.max(region.peak);
-                }
-                defect |= rule.counts(region.area, region.peak);
-            }
-        }
-        let ends = |region: &&Region| rows.contains(&usize::from(region.bottom));
-        let counts = |region: &&Region| rule.counts(region.area, region.peak);
-        let mut regions: Vec<StripRegion> = all
-            .iter()
-            .filter(ends)
-            .filter(counts)
-            .map(|region| StripRegion {
-                left: region.left,
-                top: region.top.into(),
-                right: region.right,
-                bottom: region.bottom.into(),
-                area: region.area.into(),
-                peak: region.peak,
-            })
-            .collect();
-        regions.sort_by_key(|region| region.bottom);
-        windows.push(Found {
-            index: index as u64,
-            first_row: first as u64,
-            rows: rows.len() as u32,
-            verdict: Verdict {
-                outcome: if defect {
-                    Outcome::Defect
-                } else {
-                    Outcome::Good
-                },
-                score,
-                regions: regions.len() as u32,
-                overflow: false,
-            },
-            regions,
-        });
-    }
-    if windows.len() == 1 {
-        // Then the whole image's own verdict.
-        assert_eq!(windows[0].verdict, verdict::verdict(rule, &all));
-    }
-    windows
+    strips::windows(rule, net.input.width(), window, image, &judged(net, image))
 }
 
 /// A rule under which some of the map's values are suspect and some regions count.

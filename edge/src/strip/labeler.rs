@@ -3,6 +3,7 @@
 
 use residua_shared::rule::DecisionRule;
 
+use super::mask::MaskTables;
 use crate::mask::Run;
 
 /// A connected set of suspect pixels of a strip, as [`residua_shared::verdict::Region`] is of an
@@ -87,6 +88,8 @@ impl OpenRun {
 pub struct OpenRegion {
     /// The entry it was joined to, its own index while it was not; never above it.
     parent: u32,
+    /// Its index in the current window's mask.
+    in_mask: u16,
     region: StripRegion,
 }
 
@@ -94,6 +97,7 @@ impl OpenRegion {
     /// An initial value for tables in statics.
     pub const EMPTY: Self = Self {
         parent: 0,
+        in_mask: 0,
         region: StripRegion::EMPTY,
     };
 }
@@ -131,17 +135,21 @@ impl<'b> StripLabeler<'b> {
         }
     }
 
-    /// Takes all runs of row `row`, the one after the last, from the left; calls `ended` for each
-    /// region that none of them touches, in raster order of their first pixel.
+    /// Takes all runs of row `row`, the one after the last and row `in_window` of its window, from
+    /// the left; calls `ended` for each region that none of them touches, in raster order of their
+    /// first pixel.
     pub fn push_row(
         &mut self,
         row: u64,
+        in_window: u32,
         runs: impl Iterator<Item = Run>,
+        mask: &mut MaskTables<'_>,
         ended: impl FnMut(StripRegion),
     ) {
         let (mut count, mut left) = (0, 0);
         for (run, entry) in runs.zip(0..self.current.len()) {
-            let region = self.label(row, run, &mut left);
+            let region = self.label(row, run, &mut left, mask);
+            mask.add(in_window, run, self.regions[region as usize].in_mask);
             self.current[entry] = OpenRun {
                 start: run.start,
                 end: run.end,
@@ -164,16 +172,25 @@ impl<'b> StripLabeler<'b> {
         entries.map(|entry| &entry.region)
     }
 
+    /// Tells the mask of a window that begins which regions go on into it.
+    pub fn begin_window(&mut self, mask: &mut MaskTables<'_>) {
+        for entry in &mut self.regions[..self.region_count] {
+            entry.in_mask = mask.open(entry.region);
+        }
+    }
+
     /// The region of a run, joined with all that it touches; `left` is the first run above that
     /// this one or a later one can touch.
-    fn label(&mut self, row: u64, run: Run, left: &mut usize) -> u32 {
+    fn label(&mut self, row: u64, run: Run, left: &mut usize, mask: &mut MaskTables<'_>) -> u32 {
         while *left < self.above_count && self.above[*left].end.saturating_add(1) < run.start {
             *left += 1;
         }
         let index = self.region_count;
+        let region = StripRegion::new(row, run);
         self.regions[index] = OpenRegion {
             parent: index as u32,
-            region: StripRegion::new(row, run),
+            in_mask: mask.open(region),
+            region,
         };
         self.region_count += 1;
         let mut root = index;
@@ -183,6 +200,7 @@ impl<'b> StripLabeler<'b> {
                 break;
             }
             let other = self.root(above.region);
+            mask.join(self.regions[root].in_mask, self.regions[other].in_mask);
             root = self.join(root, other);
         }
         root as u32
@@ -217,13 +235,17 @@ impl<'b> StripLabeler<'b> {
     fn end_row(&mut self, row: u64, runs: usize, mut ended: impl FnMut(StripRegion)) {
         let mut kept = 0;
         for index in 0..self.region_count {
-            let OpenRegion { parent, region } = self.regions[index];
+            let OpenRegion {
+                parent,
+                in_mask,
+                region,
+            } = self.regions[index];
             // From here on an entry's parent is the place that its region moves to. Parents come
             // first, and places are never behind the entries that move there.
             if parent as usize != index {
                 self.regions[index].parent = self.regions[parent as usize].parent;
             } else if region.bottom == row {
-                self.regions[kept].region = region;
+                (self.regions[kept].region, self.regions[kept].in_mask) = (region, in_mask);
                 self.regions[index].parent = kept as u32;
                 kept += 1;
             } else {

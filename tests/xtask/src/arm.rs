@@ -145,6 +145,7 @@ pub fn build_firmware(workspace: &Workspace) -> Result<()> {
             ]);
             cargo.arg("--target-dir").arg(firmware_folder(workspace));
             let model = workspace.root.join("tests/fixtures/firmware");
+            cargo.env("RESIDUA_SETTINGS", model.join("firmware.toml"));
             run(cargo.env("RESIDUA_MODEL", model))?;
         }
     }

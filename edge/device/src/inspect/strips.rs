@@ -61,6 +61,8 @@ impl Strips<'_> {
             runs: &mut vec![OpenRun::default(); lengths.runs],
             regions: &mut vec![OpenRegion::default(); lengths.regions],
             ended: &mut vec![StripRegion::default(); MAX_ENDED],
+            mask_runs: &mut [],
+            mask_regions: &mut [],
         };
         let window = self.config.window_rows;
         let mut strip = Strip::new(engine, rule, window, buffers)?;
