@@ -17,7 +17,7 @@ use residua_edge::{
 use residua_shared::{
     frame::Size,
     net::{Layer, Net, Pads, Requantization, Source},
-    rule::{Comparison, MapScale},
+    rule::{ColumnWeights, Comparison, DecisionRule, MapScale, ZONES},
 };
 
 const WIDTH: usize = 512;
@@ -176,12 +176,16 @@ fn rows(criterion: &mut Criterion) {
     let plain = |side| MapScale::new(4, side).unwrap();
 
     let mut residuals = vec![0; WIDTH];
-    for (name, scale) in [
-        ("residual", plain(5)),
-        ("contrast", plain(5).on(NonZeroU8::new(32))),
+    let columns = ColumnWeights::new([NonZeroU8::MAX; ZONES]);
+    for (name, scale, columns) in [
+        ("residual", plain(5), None),
+        ("contrast", plain(5).on(NonZeroU8::new(32)), None),
+        ("columns", plain(5), Some(columns)),
     ] {
+        let rule = DecisionRule::new(Comparison::Absolute, scale, 1, 1, 1).unwrap();
+        let rule = rule.weighing(columns);
         group.bench_function(name, |bencher| {
-            bencher.iter(|| residual(&image, scale, black_box(&reconstruction), &mut residuals));
+            bencher.iter(|| residual(&image, &rule, black_box(&reconstruction), &mut residuals));
         });
     }
     for (name, scale) in [

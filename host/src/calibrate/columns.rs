@@ -17,8 +17,8 @@ pub struct ColumnLearner {
     size: Size,
     comparison: Comparison,
     scale: MapScale,
-    images: usize,
-    sums: [u64; ZONES],
+    /// Of each image.
+    sums: Vec<[u64; ZONES]>,
 }
 
 impl ColumnLearner {
@@ -28,8 +28,7 @@ impl ColumnLearner {
             size,
             comparison,
             scale,
-            images: 0,
-            sums: [0; ZONES],
+            sums: Vec::new(),
         }
     }
 
@@ -47,30 +46,38 @@ impl ColumnLearner {
         let frame = Frame::new(image.size, &image.pixels)?;
         residual(frame, self.scale, reconstruction, &mut residuals)?;
         let width = self.size.width();
+        let mut sums = [0; ZONES];
         for row in residuals.chunks_exact(width) {
-            for (sum, (columns, _)) in self.sums.iter_mut().zip(EVEN.zones(width)) {
+            for (sum, (columns, _)) in sums.iter_mut().zip(EVEN.zones(width)) {
                 let anomalies = row[columns].iter().map(|r| self.comparison.of(*r));
                 *sum += anomalies.map(u64::from).sum::<u64>();
             }
         }
-        self.images += 1;
+        self.sums.push(sums);
         Ok(())
     }
 
-    /// The weights: in each zone the mean anomaly of all columns over that of the zone's own, so that
-    /// weighed good images differ from their reconstruction equally everywhere. From 1/64 to 255/64:
-    /// where next to nothing ever differs, the ratio says little.
+    /// The weights: the mean anomaly of all columns over that of the zone's own, so that weighed good
+    /// images differ from their reconstruction equally everywhere. Of each zone the median image
+    /// counts: one with a spot must not blind a zone to spots. From 1/64 to 255/64: where next to
+    /// nothing ever differs, the ratio says little.
     ///
     /// Errors where no image was added.
     pub fn weights(&self) -> Result<ColumnWeights> {
         ensure!(
-            self.images > 0,
+            !self.sums.is_empty(),
             "no good images to learn the columns from; train with more good images"
         );
         let width = self.size.width();
-        let all: u64 = self.sums.iter().sum();
+        let median = |zone: usize| {
+            let mut sums: Vec<u64> = self.sums.iter().map(|sums| sums[zone]).collect();
+            let middle = sums.len() / 2;
+            *sums.select_nth_unstable(middle).1
+        };
+        let sums: [u64; ZONES] = std::array::from_fn(median);
+        let all: u64 = sums.iter().sum();
         let mut weights = [ColumnWeights::ONE; ZONES];
-        let zones = self.sums.iter().zip(EVEN.zones(width));
+        let zones = sums.iter().zip(EVEN.zones(width));
         for (weight, (&sum, (columns, _))) in weights.iter_mut().zip(zones) {
             if columns.is_empty() || all == 0 {
                 continue;
@@ -113,6 +120,20 @@ mod tests {
         let found = weights(64, |x| if x < 32 { 30 } else { 10 });
         assert_eq!(found[..16], [64 * 20 / 30; 16]);
         assert_eq!(found[16..], [128; 16]);
+    }
+
+    #[test]
+    fn one_image_with_a_spot_changes_nothing() {
+        let size = Size::new(ZONES, 1).unwrap();
+        let scale = MapScale::new(4, 1).unwrap();
+        let mut learner = ColumnLearner::new(size, Comparison::Absolute, scale);
+        for spot in [10, 255, 10] {
+            let mut pixels = vec![10; ZONES];
+            pixels[7] = spot;
+            learner.add(&Grey { size, pixels }, &[0; ZONES]).unwrap();
+        }
+        let even = ColumnWeights::new([ColumnWeights::ONE; ZONES]);
+        assert_eq!(learner.weights().unwrap(), even);
     }
 
     #[test]

@@ -81,8 +81,8 @@ impl Board {
     pub fn start(kind: Kind, program: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let debugger = folder.path().join("gdb");
-        let mut qemu = Command::new("timeout")
-            .args(["600", "qemu-system-arm", "-M", kind.machine])
+        let mut qemu = Command::new("qemu-system-arm")
+            .args(["-M", kind.machine])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
             .args(["-icount", "shift=2", "-d", "unimp"])
             .args(["-trace", "mps2_fpgaio_read", "-D"])
