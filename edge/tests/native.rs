@@ -121,6 +121,8 @@ fn a_strip_decides_as_a_frame() {
             runs: &mut vec![OpenRun::EMPTY; lengths.runs],
             regions: &mut vec![OpenRegion::EMPTY; lengths.regions],
             ended: &mut vec![StripRegion::EMPTY; 30],
+            mask_runs: &mut [],
+            mask_regions: &mut [],
         };
         let height = NonZeroU32::new(height).unwrap();
         let engine = engine(&net, size, &kernel::scalar::Scalar);
