@@ -39,7 +39,7 @@ commands:
   bench-train             time training steps beside PyTorch, which is installed for it (some GB)
   models [NAME..] [--dagm DIR]
                           train, export and measure the models in models/ anew
-  miri                    interpret the paths without SIMD under Miri, some minutes; rustup installs
+  miri                    interpret the paths without SIMD under Miri, which is slow; rustup installs
                           it, where it can
   check-cuda [--install]  check that it compiles for CUDA, by the toolkit of this machine or else
                           (--install) one from PyPI (about 0.5 GB)
