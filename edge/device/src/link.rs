@@ -148,7 +148,10 @@ impl Link {
     /// Hears what hosts say, and does it.
     fn listen(&mut self) {
         for i in 0..self.hosts.len() {
-            for request in self.hosts[i].hear() {
+            let heard = self.hosts[i].hear();
+            // Before the next host is heard, which may take a place that has just become free.
+            self.forget();
+            for request in heard {
                 match request {
                     Ok(request) => self.obey(i, request),
                     Err(error) => {
@@ -217,7 +220,7 @@ impl Link {
 
     /// Forgets hosts that are gone.
     fn forget(&mut self) {
-        let there = |id: &u64| self.hosts.iter().any(|host| host.id == *id);
+        let there = |id: &u64| self.hosts.iter().any(|host| host.id == *id && !host.gone());
         self.collector = self.collector.filter(there);
     }
 

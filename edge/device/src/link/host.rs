@@ -211,6 +211,11 @@ impl Host {
         self.frames.len() - self.sent < ENOUGH
     }
 
+    /// Whether it has left, or its connection failed.
+    pub fn gone(&self) -> bool {
+        self.gone
+    }
+
     fn leave(&mut self, why: &str) {
         if !self.gone {
             self.gone = true;
