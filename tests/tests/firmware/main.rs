@@ -25,7 +25,7 @@ use residua_tests::strips::{self, Found};
 
 /// As `firmware.toml` beside the model says, in microseconds.
 const DISTANCE: u64 = 1_500_000;
-const PULSE: u64 = 120_000;
+const PULSE: u64 = 400_000;
 
 /// How far from when it is due a pin may be switched. The gate is polled every millisecond, but while
 /// the board sleeps its time is this machine's; if it is polled later than this the gate itself fails.
