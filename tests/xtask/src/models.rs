@@ -58,10 +58,8 @@ const RECIPES: &[Recipe] = &[
     Recipe::synthetic("brushed-edge", "brushed", EDGE),
     Recipe::synthetic("brushed-edge-small", "brushed", EDGE_SMALL),
     Recipe::synthetic("brushed-edge-tiny", "brushed", EDGE_TINY),
-    Recipe::synthetic("cloth-edge", "cloth", EDGE),
     Recipe::synthetic("cloth-edge-small", "cloth", EDGE_SMALL),
     Recipe::synthetic("cloth-edge-tiny", "cloth", EDGE_TINY),
-    Recipe::synthetic("steel-edge", "steel", EDGE),
     Recipe::synthetic("steel-edge-small", "steel", EDGE_SMALL),
     Recipe::synthetic("steel-edge-tiny", "steel", EDGE_TINY),
     Recipe::dagm(
@@ -69,7 +67,6 @@ const RECIPES: &[Recipe] = &[
         "--preset edge-small --objective mse --epochs 4",
     ),
     Recipe::dagm("dagm8-edge", "--preset edge --objective mse --epochs 4"),
-    Recipe::dagm("dagm8-paper", "--preset paper --objective mse --epochs 3"),
 ];
 
 /// How many images of each part `residua synth` makes for a model.
