@@ -138,6 +138,9 @@ fn of_two_hosts_the_first_that_acknowledges_is_the_collector() {
     let board = Board::new(STDIN);
     let mut device = board.start();
     let (mut collector, mut onlooker) = (device.host(), device.host());
+    // Who is taken in later is told only what is not yet acknowledged.
+    collector.hello();
+    onlooker.hello();
     device.send(&[&pixels("good"), &pixels("good")]);
     collector.report();
     collector.acknowledge(1);
