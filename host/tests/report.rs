@@ -113,15 +113,23 @@ fn evaluation(goods: &[u32], defects: &[(&str, u32)]) -> Evaluation {
 }
 
 fn card_of(evaluation: &Evaluation) -> String {
-    card(&Report {
-        manifest: &manifest(),
+    card(&report(&manifest(), evaluation, &[]))
+}
+
+fn report<'a>(
+    manifest: &'a Manifest,
+    evaluation: &'a Evaluation,
+    groups: &'a [Group<Case>],
+) -> Report<'a> {
+    Report {
+        manifest,
         model: "models/disc",
         data: "images/disc",
         part: "All of them.",
         engine: "reference",
         evaluation,
-        groups: &[],
-    })
+        groups,
+    }
 }
 
 fn render(evaluation: &Evaluation) -> String {
@@ -143,15 +151,7 @@ fn render(evaluation: &Evaluation) -> String {
             cases: group.cases.into_iter().map(picture).collect(),
         })
         .collect();
-    page(&Report {
-        manifest: &manifest(),
-        model: "models/disc",
-        data: "images/disc",
-        part: "All of them.",
-        engine: "reference",
-        evaluation,
-        groups: &groups,
-    })
+    page(&report(&manifest(), evaluation, &groups))
 }
 
 fn typical() -> Evaluation {

@@ -2,6 +2,7 @@
 //! itself, from the source to gate and journal. What the journal needs for a new file every few
 //! megabytes is the one exception.
 
+#[path = "../../tests/counting/mod.rs"]
 mod counting;
 
 use std::{
