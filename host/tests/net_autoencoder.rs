@@ -136,6 +136,18 @@ fn the_seed_determines_the_weights() {
 }
 
 #[test]
+fn a_new_network_starts_where_images_are() {
+    for preset in [Preset::Paper, Preset::Edge, Preset::EdgeSmall] {
+        for seed in 0..8 {
+            let net = Autoencoder::new(&preset.config(), seed, &Device::Cpu).unwrap();
+            let output = net.forward(&images(2), true).unwrap();
+            let mean: f32 = output.mean_all().unwrap().to_scalar().unwrap();
+            assert!((0.2..0.8).contains(&mean), "{preset:?}, {seed}: {mean}");
+        }
+    }
+}
+
+#[test]
 fn every_parameter_is_trained() {
     for preset in [Preset::Paper, Preset::Edge] {
         let net = Autoencoder::new(&preset.config(), 0, &Device::Cpu).unwrap();

@@ -17,7 +17,8 @@ use super::{
 /// How much of the batch's moments enters the running ones, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
 
-/// Where the output's batch norm starts: about what images in `0..=1` have.
+/// Where the output starts, by its batch norm or without one by its own weights: about the moments
+/// of images in `0..=1`.
 const OUTPUT_MEAN: f32 = 0.5;
 const OUTPUT_SPREAD: f32 = 0.25;
 
@@ -47,13 +48,15 @@ struct Norm {
 
 impl Autoencoder {
     /// A network with random weights as PyTorch draws them (uniform within 1/√fan-in), determined
-    /// by `seed`. A batch norm of the output starts at the mean and spread of images: from
-    /// PyTorch's 0 and 1 half of the pixels would start below the last ReLU, where there is no
-    /// gradient, and up to a quarter of them were seen to stay black for good.
+    /// by `seed`. The output alone starts at the mean and spread of images. A batch norm there, from
+    /// PyTorch's 0 and 1, would start half of the pixels below the last ReLU, where there is no
+    /// gradient, and up to a quarter of them were seen to stay black for good. Without one, the
+    /// first epochs went into finding the mean, and what a short training came to was luck.
     pub fn new(config: &Config, seed: u64, device: &Device) -> Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let layers = config.layers()?;
         let output = layers.last().map_or("", |layer| &layer.name);
+        let bare = |layer: &str| layer == output && !config.output.normalize;
         Self::build(config, |name, shape| {
             let count: usize = shape.iter().product();
             let values: Vec<f32> = match name.rsplit_once('.') {
@@ -69,10 +72,15 @@ impl Autoencoder {
                     };
                     vec![value; count]
                 }
-                _ => {
+                Some((layer, "bias")) if bare(layer) => vec![OUTPUT_MEAN; count],
+                part => {
                     // What PyTorch takes for the fan-in: of a transposed convolution it is not.
                     let fan_in: usize = shape.get(1..).unwrap_or_default().iter().product();
-                    let bound = 1.0 / (fan_in as f32).sqrt();
+                    let spread = match part {
+                        Some((layer, _)) if bare(layer) => OUTPUT_SPREAD,
+                        _ => 1.0,
+                    };
+                    let bound = spread / (fan_in as f32).sqrt();
                     let draw = |_| rng.random_range(-bound..=bound);
                     (0..count).map(draw).collect()
                 }
