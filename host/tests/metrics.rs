@@ -375,7 +375,7 @@ fn defects_are_counted_by_their_own_kind_in_images_of_one_and_of_several() {
         min_area: 1,
         image_threshold: 20,
     };
-    let size = Size::new(6, 3).unwrap();
+    let size = Size::new(16, 3).unwrap();
     let mut evaluator = Evaluator::new(rule(&thresholds));
     let mut add = |label: &Label, truth: &str, by_kind: &[(&str, &str)], mask: &str| {
         let by_kind = by_kind.iter();
@@ -390,7 +390,7 @@ fn defects_are_counted_by_their_own_kind_in_images_of_one_and_of_several() {
                 truth: Some(&truth),
                 truth_by_kind: &by_kind,
                 size,
-                map: &[0; 18],
+                map: &[0; 48],
                 mask: &drawn(size, mask).pixels,
                 verdict: Verdict {
                     outcome: Outcome::Defect,
@@ -403,18 +403,22 @@ fn defects_are_counted_by_their_own_kind_in_images_of_one_and_of_several() {
             .unwrap();
     };
     // One of three cracks is met; a region beside the other is no luck.
-    let cracks = "##...# ...... ##....";
-    add(&defect("crack"), cracks, &[], ".#..#. ...... ......");
+    let none = "................";
+    let cracks = format!("##......#....... {none} ..............##");
+    let mask = format!(".#.....#........ {none} {none}");
+    add(&defect("crack"), &cracks, &[], &mask);
     // They touch, so that the union is one component; the region meets the dent alone. Of the stain
     // there is nothing to see.
-    let (crack, dent) = ("##.... #..... ......", "...... .##... ..##..");
-    let union = "##.... ###... ..##..";
-    let kinds = [
-        ("crack", crack),
-        ("dent", dent),
-        ("stain", "...... ...... ......"),
-    ];
-    add(&defect("combined"), union, &kinds, "...... ...... ...###");
+    let [crack, dent, stain, union, mask] = [
+        ["##....", "#.....", "......"],
+        ["......", ".##...", "..##.."],
+        ["......", "......", "......"],
+        ["##....", "###...", "..##.."],
+        ["......", "......", "...###"],
+    ]
+    .map(|rows| rows.map(|row| format!("{row:.<16}")).concat());
+    let kinds = [("crack", &*crack), ("dent", &dent), ("stain", &stain)];
+    add(&defect("combined"), &union, &kinds, &mask);
 
     let figures = evaluator.finish().figures;
     assert_eq!((figures.region.defects, figures.region.found), (4, 2));

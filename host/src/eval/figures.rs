@@ -66,13 +66,13 @@ pub struct RegionFigures {
     pub precision: Option<f64>,
     pub recall: Option<f64>,
     pub f1: Option<f64>,
-    /// Ground-truth components.
+    /// Of the ground truth, by [`defects`](super::defects()).
     pub defects: usize,
     /// Of these, met by a predicted region.
     pub found: usize,
     /// Regions that count by the decision rule.
     pub predicted: usize,
-    /// Of these, meeting a ground-truth component.
+    /// Of these, meeting a defect of the ground truth.
     pub right: usize,
 }
 
@@ -170,7 +170,7 @@ pub struct KindRegions {
     pub images: usize,
     /// Of these, with at least one such defect met by a region that counts.
     pub images_met: usize,
-    /// Ground-truth components of this kind.
+    /// Of this kind's ground truth, by [`defects`](super::defects()).
     pub defects: usize,
     /// Of these, met by a region that counts.
     pub found: usize,

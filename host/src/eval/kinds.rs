@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use residua_shared::frame::Size;
 
-use super::{components::components, figures::KindRegions};
+use super::{components::defects, figures::KindRegions};
 
 /// The defects of each kind, counted over images.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,7 @@ struct Counts {
 }
 
 impl RegionsByKind {
-    /// Adds the defects of one kind in one image, which are the components of `truth`; one that
+    /// Adds the defects of one kind in one image, which are the [`defects`] of `truth`; one that
     /// shares a pixel with `predicted` is found. Both predicates take pixels numbered row by row.
     pub fn add(
         &mut self,
@@ -28,7 +28,7 @@ impl RegionsByKind {
         truth: impl Fn(usize) -> bool,
         predicted: impl Fn(usize) -> bool,
     ) {
-        let truth = components(size, truth);
+        let truth = defects(size, truth);
         if truth.count() == 0 {
             return;
         }

@@ -24,7 +24,7 @@ mod scores;
 mod table;
 mod text;
 
-pub use components::{Components, components};
+pub use components::{Components, components, defects};
 pub use curves::Point;
 pub use evaluation::{Evaluation, Evaluator, Observation, ScoredImage};
 pub use f1::{Best, PLATEAU_TOLERANCE, Plateau, f1};

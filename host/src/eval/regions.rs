@@ -2,12 +2,12 @@
 
 use residua_shared::frame::Size;
 
-use super::components::components;
+use super::components::{components, defects};
 
-/// Ground-truth components and predicted regions, counted over images.
+/// [`defects`] of the ground truth and predicted regions, counted over images.
 ///
-/// A defect is found when a predicted region shares a pixel with its component; a predicted region
-/// is right when it shares a pixel with a component.
+/// A defect is found when a predicted region shares a pixel with it; a predicted region is right
+/// when it shares a pixel with a defect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RegionCounts {
     pub defects: usize,
@@ -24,7 +24,7 @@ impl RegionCounts {
         truth: impl Fn(usize) -> bool,
         predicted: impl Fn(usize) -> bool,
     ) {
-        let truth = components(size, truth);
+        let truth = defects(size, truth);
         let predicted = components(size, predicted);
         let mut found = vec![false; truth.count()];
         let mut right = vec![false; predicted.count()];

@@ -154,7 +154,8 @@ pub(super) fn table(figures: &Figures) -> Markup {
                 "Image: good or bad? Region: is each true defect met by a marked region, and each marked "
                 "region on a true defect? Pixel: how well is the outline drawn? AUROC is the chance "
                 "that a defect scores above a good part (0.5 is guessing). AUPRO is the share of each "
-                "defect's pixels found, averaged over all false-positive rates up to 30\u{a0}%."
+                "defect's pixels found, averaged over all false-positive rates up to 30\u{a0}%. Parts of "
+                "a true mask with fewer than five pixels between them are one defect."
             }
             @if figures.images.overflowed > 0 {
                 p.note {
@@ -222,7 +223,8 @@ pub(super) fn regions_by_kind(kinds: &[KindRegions]) -> Markup {
                 }
             }
             p.note {
-                "A defect is a connected part of a kind's mask, found when a marked region meets it. "
+                "A defect is a connected part of a kind's mask (gaps of fewer than five pixels do not "
+                "part it), found when a marked region meets it. "
                 "An image with several kinds counts for each of them."
             }
         }
