@@ -5,6 +5,7 @@
 
 mod binomial;
 mod columns;
+mod marks;
 mod run;
 mod tail;
 mod words;
@@ -20,6 +21,7 @@ use residua_shared::{
 
 pub use binomial::upper_bound;
 pub use columns::ColumnLearner;
+pub use marks::{Marks, marks};
 pub use run::{Calibrated, FILE, calibrate_network, calibrate_run};
 pub use tail::{Pareto, Tail, exceeded_by, tail_interval, tail_threshold};
 

@@ -7,6 +7,7 @@ pub mod calibrate;
 pub mod commands;
 pub mod console;
 pub mod data;
+mod engine;
 pub mod eval;
 pub mod export;
 pub mod inspect;

@@ -2,14 +2,20 @@
 
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use residua_edge::engine::{Engine, EngineError};
 use residua_host::{
     calibrate::{
-        Calibrated, Options, Pareto, calibrate, exceeded_by, tail_interval, tail_threshold,
+        Calibrated, Options, Pareto, calibrate, exceeded_by, marks, tail_interval, tail_threshold,
         upper_bound,
     },
+    data::Grey,
     eval::image_score,
 };
-use residua_shared::{frame::Size, manifest::Digest, rule::MapScale};
+use residua_shared::{
+    frame::{Frame, Size},
+    manifest::Digest,
+    rule::{Comparison, DecisionRule, MapScale},
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -283,6 +289,62 @@ fn bad_requests_are_refused_by_name() {
     assert!(short.to_string().contains("5 values"), "{short}");
 }
 
+/// Reconstructs every image as itself, or as one even grey.
+struct Paints(Option<u8>);
+
+impl Engine for Paints {
+    fn input(&self) -> Size {
+        Size::new(96, 64).unwrap()
+    }
+
+    fn fraction_bits(&self) -> u8 {
+        4
+    }
+
+    fn reconstruct(
+        &mut self,
+        frame: Frame<'_>,
+        reconstruction: &mut [i32],
+    ) -> Result<(), EngineError> {
+        for (value, &grey) in reconstruction.iter_mut().zip(frame.pixels()) {
+            *value = i32::from(self.0.unwrap_or(grey)) << 4;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn marks_are_found_unless_they_are_reproduced_too_faint_or_of_the_other_sign() {
+    let size = Paints(None).input();
+    let even = Grey {
+        size,
+        pixels: vec![100; size.area()],
+    };
+    let found = |engine: Option<u8>, comparison, level: u32| {
+        let scale = MapScale::new(4, 5).unwrap();
+        let threshold = level * scale.steps_per_grey();
+        let rule = DecisionRule::new(comparison, scale, threshold, 4, threshold).unwrap();
+        let marks = marks(&mut Paints(engine), rule, &[even.clone(), even.clone()]).unwrap();
+        assert!(marks.iter().all(|marks| marks.painted == 24));
+        let contrasts: Vec<_> = marks.iter().map(|marks| marks.contrast).collect();
+        assert_eq!(contrasts, [16, 32, 64, 128]);
+        marks.iter().map(|marks| marks.found).collect::<Vec<_>>()
+    };
+    assert_eq!(found(None, Comparison::Absolute, 1), [0; 4]);
+    for comparison in [Comparison::Absolute, Comparison::Dark, Comparison::Bright] {
+        assert_eq!(found(Some(100), comparison, 2), [24; 4]);
+        // A line of 2 pixels fills two fifths of the box.
+        assert_eq!(found(Some(100), comparison, 20), [0, 0, 24, 24]);
+    }
+    assert_eq!(found(Some(0), Comparison::Dark, 2), [0; 4]);
+    let none = marks(
+        &mut Paints(None),
+        DecisionRule::new(Comparison::Dark, MapScale::new(4, 5).unwrap(), 1, 1, 1).unwrap(),
+        &[],
+    );
+    assert_eq!(none.unwrap(), []);
+}
+
 fn calibrated() -> Calibrated {
     let found = calibrate(&noise_maps(48, 5), size(), scale(), &Options::default()).unwrap();
     Calibrated {
@@ -290,6 +352,7 @@ fn calibrated() -> Calibrated {
         input: size(),
         rule: found.rule,
         calibration: found.calibration,
+        marks: Vec::new(),
         warnings: found.warnings,
     }
 }

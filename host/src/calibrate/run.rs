@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use residua_edge::{
-    engine::{Engine, tract::Tract},
+    engine::Engine,
     inspector::{Inspector, Storage},
 };
 use residua_shared::{
@@ -14,10 +14,13 @@ use residua_shared::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Calibrating, Options, calibrate};
+use super::{
+    Calibrating, Options, calibrate,
+    marks::{Marks, marks, reproduced},
+};
 use crate::{
     data::{self, Grey},
-    export,
+    engine, export,
     quantize::{self, Quantized},
     save,
     train::run::RunFolder,
@@ -36,6 +39,9 @@ pub struct Calibrated {
     pub input: Size,
     pub rule: DecisionRule,
     pub calibration: Calibration,
+    /// What it would see of marks in good images, by contrast; not kept in the file.
+    #[serde(skip)]
+    pub marks: Vec<Marks>,
     /// What the user should know before trusting it, a sentence each; not kept in the file.
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -72,11 +78,11 @@ pub fn calibrate_network(
     let split = dataset.split(run.config().data.split_seed)?;
     let scale = options.scale(network.fraction_bits)?;
     let onnx = export::onnx(network, input.padded_to(network.side_multiple())?)?;
-    let mut engine = Tract::new(&onnx, input, network.fraction_bits)?;
+    let mut engine = engine::fastest(&onnx, input, network.fraction_bits)?;
+    // Not those that the thresholds come from, which would then look too good.
+    let good = data::load_all(&split.validation)?;
     let columns = if options.columns {
-        // Not from those that the thresholds come from, which would then look too good.
-        let good = data::load_all(&split.validation)?;
-        let reconstructions = reconstructions(&mut engine, &good)?;
+        let reconstructions = reconstructions(&mut *engine, &good)?;
         let pairs = good.iter().zip(&reconstructions);
         options.learn_columns(input, scale, pairs.map(|(image, r)| (image, r.as_slice())))?
     } else {
@@ -85,18 +91,22 @@ pub fn calibrate_network(
     // Maps do not depend on thresholds: with the highest there are, nothing is a region.
     let blind = DecisionRule::new(options.comparison, scale, u32::MAX, 1, u32::MAX)?;
     let blind = blind.weighing(columns);
-    let maps = maps(engine, &data::load_all(&split.calibration)?, input, blind)?;
+    let maps = maps(&mut *engine, &data::load_all(&split.calibration)?, blind)?;
     let Calibrating {
         rule,
         calibration,
-        warnings,
+        mut warnings,
         ..
     } = calibrate(&maps, input, scale, options)?;
+    let rule = rule.weighing(columns);
+    let marks = marks(&mut *engine, rule, &good)?;
+    warnings.extend(reproduced(&marks));
     Ok(Calibrated {
         digest: residua_shared::onnx::digest(&onnx)?,
         input,
-        rule: rule.weighing(columns),
+        rule,
         calibration,
+        marks,
         warnings,
     })
 }
@@ -142,7 +152,7 @@ fn file(run: &RunFolder) -> PathBuf {
 }
 
 /// The reconstructions of `images`.
-fn reconstructions(engine: &mut Tract, images: &[Grey]) -> Result<Vec<Vec<i32>>> {
+fn reconstructions(engine: &mut dyn Engine, images: &[Grey]) -> Result<Vec<Vec<i32>>> {
     let reconstruct = |image: &Grey| {
         let mut reconstruction = vec![0; image.size.area()];
         let frame = Frame::new(image.size, &image.pixels)?;
@@ -152,10 +162,10 @@ fn reconstructions(engine: &mut Tract, images: &[Grey]) -> Result<Vec<Vec<i32>>>
     images.iter().map(reconstruct).collect()
 }
 
-/// The anomaly maps of `images`, all of size `input`, by the path of the device.
-fn maps(engine: Tract, images: &[Grey], input: Size, rule: DecisionRule) -> Result<Vec<Vec<u32>>> {
+/// The anomaly maps of `images` by the path of the device.
+fn maps(engine: &mut dyn Engine, images: &[Grey], rule: DecisionRule) -> Result<Vec<Vec<u32>>> {
+    let mut storage = Storage::new(engine.input(), rule);
     let mut inspector = Inspector::new(engine, rule)?;
-    let mut storage = Storage::new(input, rule);
     images
         .iter()
         .map(|image| {

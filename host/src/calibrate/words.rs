@@ -2,8 +2,11 @@
 
 use residua_shared::rule::Comparison;
 
-use super::run::Calibrated;
-use crate::eval::{GreyThreshold, grey};
+use super::{marks::Marks, run::Calibrated};
+use crate::{
+    eval::{GreyThreshold, grey},
+    synth::{MARK_LENGTH, MARK_WIDTH},
+};
 
 impl Calibrated {
     /// What was decided, and how far it can be trusted; several lines, without the warnings.
@@ -52,11 +55,32 @@ impl Calibrated {
              Set from {} good images that training did not see, so that about {} in 1000 good parts \
              is stopped ({how}).\n\
              These images alone make sure (95 % confidence) that fewer than {:.1} in 100 good \
-             parts are stopped; more good images would make surer.",
+             parts are stopped; more good images would make surer.{}",
             rule.min_area(),
             calibration.images,
             short(1000.0 * calibration.false_alarm_rate),
             100.0 * calibration.false_alarm_bound,
+            self.marks_in_words(),
+        )
+    }
+
+    /// Nothing where no marks were painted.
+    fn marks_in_words(&self) -> String {
+        let found = |marks: &Marks| {
+            let Marks {
+                contrast,
+                painted,
+                found,
+            } = marks;
+            format!("{found} of {painted} that are {contrast} grey levels off")
+        };
+        let found: Vec<_> = self.marks.iter().map(found).collect();
+        if found.is_empty() {
+            return String::new();
+        }
+        format!(
+            "\nOf thin lines ({MARK_LENGTH}x{MARK_WIDTH} pixels) painted into good images it finds {}.",
+            found.join(", ")
         )
     }
 }

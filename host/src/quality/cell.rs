@@ -2,16 +2,12 @@
 
 use anyhow::Result;
 use residua_edge::{
-    engine::{
-        Engine,
-        native::{Native, Plan, kernel},
-        tract::Tract,
-    },
+    engine::Engine,
     inspector::{Storage, decide},
 };
 use residua_shared::{
     frame::{Frame, Size},
-    onnx, reference,
+    reference,
     rule::DecisionRule,
     verdict::{Outcome, Region, Verdict},
 };
@@ -24,6 +20,7 @@ use super::{
 use crate::{
     calibrate::{calibrate, tail_threshold},
     data::{self, Grey, Sample},
+    engine,
     eval::{
         Counts, Evaluator, LIGHTS, Light, Observation, Scores, f1, image_score, region_sum,
         residual_l1, top_mean,
@@ -108,7 +105,8 @@ impl Trained {
         );
         let size = dataset.size;
         let network = quantize::post_training(run, size)?;
-        let mut engine = engine(&network, size)?;
+        let file = export::onnx(&network, size.padded_to(network.side_multiple())?)?;
+        let mut engine = engine::fastest(&file, size, network.fraction_bits)?;
         let validation = reconstruct(&mut *engine, data::load_all(&split.validation)?)?;
         let calibration = reconstruct(&mut *engine, data::load_all(&split.calibration)?)?;
         let test = reconstruct(&mut *engine, data::load_all(&split.test)?)?;
@@ -221,18 +219,6 @@ impl Trained {
             f1: f1(called, defects),
         })
     }
-}
-
-/// The fastest engine that runs the network; all give the same bits.
-fn engine(network: &Quantized, size: Size) -> Result<Box<dyn Engine>> {
-    let file = export::onnx(network, size.padded_to(network.side_multiple())?)?;
-    let net = onnx::read(&file, network.fraction_bits)?;
-    let Ok(plan) = Plan::new(&net) else {
-        return Ok(Box::new(Tract::new(&file, size, network.fraction_bits)?));
-    };
-    let kernel = kernel::best();
-    let (weights, arena) = (vec![0; plan.weights_len(kernel)], vec![0; plan.arena_len()]);
-    Ok(Box::new(Native::new(&net, size, kernel, weights, arena)?))
 }
 
 fn reconstruct(engine: &mut dyn Engine, images: Vec<Grey>) -> Result<Vec<Reconstructed>> {

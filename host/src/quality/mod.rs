@@ -27,6 +27,7 @@ use sha2::{Digest, Sha256};
 pub use cell::{LightFigures, Measured, ScoreFigures, Trained};
 pub use comparison::Rival;
 pub use table::{Row, Style, Summary, rows, tables};
+use variants::LIGHT;
 pub use variants::{BASELINE, Choices, VARIANTS, Variant};
 
 use crate::{
@@ -48,7 +49,7 @@ pub struct Bench {
     pub out: PathBuf,
     /// Names of the variants; all where empty. The baseline is always there.
     pub only: Vec<String>,
-    /// Whether the test images are measured under other light too.
+    /// Whether baseline and choices on light are measured under other light too.
     pub light: bool,
     /// What every variant changes one choice of. Data, place and seeds do not matter.
     pub baseline: Choices,
@@ -82,6 +83,8 @@ struct Planned {
     key: String,
     /// As `key`, of the training alone.
     training: String,
+    /// Measured under other light too.
+    light: bool,
 }
 
 impl Bench {
@@ -225,6 +228,7 @@ impl Bench {
                     choices,
                     key,
                     training,
+                    light: self.light && (variant.name == BASELINE || variant.what == LIGHT),
                 });
             }
         }
@@ -242,7 +246,7 @@ impl Bench {
         let run = trained(&group[0].choices.train)?;
         let mut trained = Trained::new(&run)?;
         for plan in group {
-            let measured = trained.measure(&plan.choices, self.light);
+            let measured = trained.measure(&plan.choices, plan.light);
             let cell = Cell {
                 data: plan.data.clone(),
                 seed: plan.seed,
@@ -258,7 +262,7 @@ impl Bench {
 
     fn find<'c>(&self, done: &'c [Cell], plan: &Planned) -> Option<&'c Cell> {
         let mut same = done.iter().filter(|cell| cell.key == plan.key);
-        same.find(|cell| !self.light || !cell.measured.lights.is_empty())
+        same.find(|cell| !plan.light || !cell.measured.lights.is_empty())
     }
 
     /// The cells in the state folder. A last line that was cut off is dropped: its cell is made

@@ -32,6 +32,9 @@ pub struct Variant {
 /// The variant that changes nothing.
 pub const BASELINE: &str = "baseline";
 
+/// The choices that other light bears on.
+pub(super) const LIGHT: &str = "light";
+
 /// A mixture of losses; one that cannot be read would leave the baseline's in place, which a test
 /// rules out.
 macro_rules! loss {
@@ -45,7 +48,7 @@ macro_rules! loss {
 }
 
 macro_rules! choice {
-    ($what:literal, $name:literal, |$choices:ident| $change:expr) => {
+    ($what:expr, $name:literal, |$choices:ident| $change:expr) => {
         Variant {
             what: $what,
             name: $name,
@@ -101,12 +104,12 @@ pub const VARIANTS: &[Variant] = &[
     choice!("scale", "even columns", |c| c.calibrate.columns = false),
     choice!("scale", "columns", |c| c.calibrate.columns = true),
     choice!("scale", "by pixel", |c| c.rival = Some(Rival::PixelScale)),
-    choice!("light", "grey difference", |c| c.calibrate.ground = None),
-    choice!("light", "contrast 16", |c| c.calibrate.ground =
+    choice!(LIGHT, "grey difference", |c| c.calibrate.ground = None),
+    choice!(LIGHT, "contrast 16", |c| c.calibrate.ground =
         NonZeroU8::new(16)),
-    choice!("light", "contrast 32", |c| c.calibrate.ground =
+    choice!(LIGHT, "contrast 32", |c| c.calibrate.ground =
         NonZeroU8::new(32)),
-    choice!("light", "contrast 64", |c| c.calibrate.ground =
+    choice!(LIGHT, "contrast 64", |c| c.calibrate.ground =
         NonZeroU8::new(64)),
     choice!("roughness", "no roughness", |c| c.calibrate.roughness =
         None),

@@ -8,6 +8,7 @@ mod brushed;
 mod canvas;
 mod cloth;
 mod defect;
+mod mark;
 mod noise;
 mod random;
 mod steel;
@@ -24,6 +25,7 @@ use residua_shared::frame::Size;
 
 pub use blemish::blemish;
 pub use defect::{DefectKind, VISIBLE};
+pub use mark::{LENGTH as MARK_LENGTH, Marked, WIDTH as MARK_WIDTH, mark};
 use random::below;
 pub use texture::Family;
 use texture::Surface;
