@@ -81,7 +81,7 @@ pub(super) fn reproduced(marks: &[Marks]) -> Option<String> {
         format!(
             "of {} thin lines {} grey levels off what they lie on, painted into good images, only \
              {} would be found: either the network reproduces what no good part has, or good parts \
-             are as rough; try --objective repair, more epochs, another --seed or --box 3, and \
+             are as rough; try more epochs, the other --objective, another --seed or --box 3, and \
              measure on known bad parts",
             strongest.painted, strongest.contrast, strongest.found
         )
