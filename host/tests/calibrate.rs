@@ -328,6 +328,8 @@ fn marks_are_found_unless_they_are_reproduced_too_faint_or_of_the_other_sign() {
         assert!(marks.iter().all(|marks| marks.painted == 24));
         let contrasts: Vec<_> = marks.iter().map(|marks| marks.contrast).collect();
         assert_eq!(contrasts, [16, 32, 64, 128]);
+        let copies = if engine.is_none() { 1.0 } else { 0.0 };
+        assert!(marks.iter().all(|marks| marks.reproduced == copies));
         marks.iter().map(|marks| marks.found).collect::<Vec<_>>()
     };
     assert_eq!(found(None, Comparison::Absolute, 1), [0; 4]);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Calibrating, Options, calibrate,
-    marks::{Marks, marks, reproduced},
+    marks::{Marks, copied, marks},
 };
 use crate::{
     data::{self, Grey},
@@ -100,7 +100,7 @@ pub fn calibrate_network(
     } = calibrate(&maps, input, scale, options)?;
     let rule = rule.weighing(columns);
     let marks = marks(&mut *engine, rule, &good)?;
-    warnings.extend(reproduced(&marks));
+    warnings.extend(copied(&marks));
     Ok(Calibrated {
         digest: residua_shared::onnx::digest(&onnx)?,
         input,

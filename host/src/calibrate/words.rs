@@ -66,21 +66,21 @@ impl Calibrated {
 
     /// Nothing where no marks were painted.
     fn marks_in_words(&self) -> String {
+        let Some(strongest) = self.marks.last() else {
+            return String::new();
+        };
         let found = |marks: &Marks| {
-            let Marks {
-                contrast,
-                painted,
-                found,
-            } = marks;
-            format!("{found} of {painted} that are {contrast} grey levels off")
+            format!(
+                "{} of {} that are {} grey levels off",
+                marks.found, marks.painted, marks.contrast
+            )
         };
         let found: Vec<_> = self.marks.iter().map(found).collect();
-        if found.is_empty() {
-            return String::new();
-        }
         format!(
-            "\nOf thin lines ({MARK_LENGTH}x{MARK_WIDTH} pixels) painted into good images it finds {}.",
-            found.join(", ")
+            "\nOf thin lines ({MARK_LENGTH}x{MARK_WIDTH} pixels) painted into good images it finds {}; \
+             the network reproduces {:.0} % of the strongest.",
+            found.join(", "),
+            100.0 * strongest.reproduced.max(0.0)
         )
     }
 }
