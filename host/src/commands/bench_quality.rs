@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     calibrate, console, data,
-    net::config::Preset,
+    net::config::{Preset, Skips},
     quality::{self, Bench, Cell, Outcome, Row, Style},
     train::{DeviceChoice, Objective, loss::Loss},
 };
@@ -41,6 +41,9 @@ pub struct Args {
     /// The network [default: edge].
     #[arg(long)]
     preset: Option<Preset>,
+    /// Which skip connections it has [default: all].
+    #[arg(long)]
+    skips: Option<Skips>,
     /// What to learn [default: as in `residua train`].
     #[arg(long)]
     objective: Option<Objective>,
@@ -96,6 +99,7 @@ impl Args {
         let train = &mut baseline.train;
         train.patch = self.patch;
         train.preset = self.preset;
+        train.skips = self.skips;
         train.objective = self.objective;
         train.loss = self.loss;
         train.epochs = self.epochs;

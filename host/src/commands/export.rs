@@ -10,6 +10,7 @@ use crate::{
     calibrate::{self, Calibrated},
     console, data, export,
     model::{self, Model},
+    net::config::Skips,
     quantize::{self, Quantized},
     train::run::RunFolder,
 };
@@ -122,6 +123,10 @@ impl Args {
         let net = residua_shared::onnx::read(onnx, bits)?;
         let config = run.config();
         let preset = clap::ValueEnum::to_possible_value(&config.preset).context("preset")?;
+        let preset = match config.skips() {
+            Skips::All => preset.get_name().to_owned(),
+            Skips::Coarse => format!("{}, coarse skips", preset.get_name()),
+        };
         let layout = clap::ValueEnum::to_possible_value(&config.data.layout).context("layout")?;
         let method = if self.qat_epochs == 0 { "ptq" } else { "qat" };
         let folder_name = || self.out.file_name()?.to_str().map(str::to_owned);
@@ -132,7 +137,7 @@ impl Args {
             name: name.try_into().ok().with_context(|| {
                 format!("--name: `{name}` has more than 64 bytes; give a shorter one")
             })?,
-            preset: preset.get_name().try_into().ok().context("preset")?,
+            preset: preset.as_str().try_into().ok().context("preset")?,
             digest,
             input: calibrated.input,
             graph: calibrated.input.padded_to(config.network.stride())?,

@@ -6,7 +6,7 @@ use residua_shared::frame::Size;
 use crate::{
     console,
     data::{self, Layout},
-    net::config::Preset,
+    net::config::{Preset, Skips},
     train::{
         self, DeviceChoice, Objective, Options, Precision, Schedule,
         augmentation::{Flip, LARGEST_OFFSET, LARGEST_SHARE},
@@ -38,6 +38,10 @@ pub struct Args {
     /// The network [default: edge].
     #[arg(long)]
     preset: Option<Preset>,
+    /// Which skip connections it has. Without the finest (coarse) it cannot copy what is thinner than
+    /// a few pixels: for textures that are smooth at that scale [default: all].
+    #[arg(long)]
+    skips: Option<Skips>,
     /// What to learn [default: mse for the paper presets, repair for the others].
     #[arg(long)]
     objective: Option<Objective>,
@@ -142,6 +146,7 @@ impl Args {
             patch: self.patch,
             split_seed: self.split_seed,
             preset: self.preset,
+            skips: self.skips,
             objective: self.objective,
             loss: self.loss,
             gain: self.gain,

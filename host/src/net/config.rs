@@ -27,7 +27,28 @@ pub enum Preset {
     EdgeTiny,
 }
 
+/// Which of a preset's skip connections its network has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Skips {
+    /// All of them.
+    #[default]
+    All,
+    /// All but the finest, the only way by which what is thinner than a few pixels can be copied.
+    Coarse,
+}
+
 impl Preset {
+    /// The network that this name stands for, with these skips.
+    pub fn with(self, skips: Skips) -> Config {
+        let mut config = self.config();
+        if skips == Skips::Coarse && config.output.skip.take().is_none() {
+            if let Some(last) = config.decoder.last_mut() {
+                last.skip = None;
+            }
+        }
+        config
+    }
+
     /// The network that this name stands for.
     pub fn config(self) -> Config {
         match self {
@@ -395,6 +416,37 @@ mod tests {
             let macs = config.macs_per_pixel().unwrap();
             assert!((low..high).contains(&macs), "{preset:?}: {macs}");
             assert_eq!(config.stride(), 16);
+        }
+    }
+
+    #[test]
+    fn coarse_skips_lack_the_finest_alone() {
+        let skips = |config: Config| {
+            let decoder = config.decoder.into_iter().map(|stage| stage.skip);
+            decoder.chain([config.output.skip]).collect::<Vec<_>>()
+        };
+        let (all, coarse) = (Skips::All, Skips::Coarse);
+        for (preset, skips_of, expected) in [
+            (
+                Preset::Paper,
+                all,
+                [None, Some(3), Some(2), Some(1), Some(0)],
+            ),
+            (
+                Preset::Paper,
+                coarse,
+                [None, Some(3), Some(2), Some(1), None],
+            ),
+            (Preset::Edge, coarse, [None, Some(3), Some(2), None, None]),
+            (
+                Preset::EdgeTiny,
+                coarse,
+                [None, Some(2), Some(1), None, None],
+            ),
+        ] {
+            let config = preset.with(skips_of);
+            assert!(config.layers().is_ok());
+            assert_eq!(skips(config), expected, "{preset:?}");
         }
     }
 

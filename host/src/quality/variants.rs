@@ -5,7 +5,7 @@ use std::num::NonZeroU8;
 use super::Rival;
 use crate::{
     calibrate,
-    net::config::Preset,
+    net::config::{Preset, Skips},
     train::{self, Objective, Schedule, augmentation::Flip},
 };
 use residua_shared::rule::Comparison;
@@ -87,6 +87,9 @@ pub const VARIANTS: &[Variant] = &[
     choice!("preset", "edge-small", |c| c.train.preset =
         Some(Preset::EdgeSmall)),
     choice!("preset", "edge", |c| c.train.preset = Some(Preset::Edge)),
+    choice!("skips", "all skips", |c| c.train.skips = Some(Skips::All)),
+    choice!("skips", "coarse skips", |c| c.train.skips =
+        Some(Skips::Coarse)),
     choice!("schedule", "cosine", |c| c.train.schedule =
         Some(Schedule::Cosine)),
     choice!("comparison", "absolute", |c| c.calibrate.comparison =

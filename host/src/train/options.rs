@@ -13,7 +13,10 @@ use super::loss::Loss;
 use super::run::{DataConfig, RunConfig, RunFolder, TrainingConfig};
 use crate::{
     data::{self, Dataset, Layout},
-    net::{config::Preset, ops::Precision},
+    net::{
+        config::{Preset, Skips},
+        ops::Precision,
+    },
 };
 
 /// Where to train.
@@ -84,6 +87,7 @@ pub struct Options {
     pub patch: Option<Size>,
     pub split_seed: Option<u64>,
     pub preset: Option<Preset>,
+    pub skips: Option<Skips>,
     pub objective: Option<Objective>,
     pub loss: Option<Loss>,
     pub gain: Option<f64>,
@@ -114,6 +118,7 @@ impl Options {
             patch: None,
             split_seed: None,
             preset: None,
+            skips: None,
             objective: None,
             loss: None,
             gain: None,
@@ -213,7 +218,7 @@ impl Options {
                 seed: self.seed.unwrap_or(0),
                 augmentation: Some(self.augmentation(Augmentation::of(objective))),
             },
-            network: preset.config(),
+            network: preset.with(self.skips.unwrap_or_default()),
         }
     }
 
@@ -229,6 +234,7 @@ impl Options {
 
     fn resumed_config(&self, dataset: &Dataset) -> Result<RunConfig> {
         let mut config = RunFolder::open(&self.out)?.config().clone();
+        same("skips", self.skips.map(name), name(config.skips()))?;
         let RunConfig {
             preset,
             data,

@@ -29,7 +29,7 @@ use crate::{
     data::{self, Dataset, Layout},
     net::{
         autoencoder::Autoencoder,
-        config::{Config, Preset},
+        config::{Config, Preset, Skips},
     },
     save,
 };
@@ -53,6 +53,15 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
+    /// Which of the preset's skips the network has.
+    pub fn skips(&self) -> Skips {
+        if self.network == self.preset.with(Skips::Coarse) {
+            Skips::Coarse
+        } else {
+            Skips::All
+        }
+    }
+
     /// Checks what serde cannot; the file may have been edited.
     fn check(&self) -> Result<()> {
         self.network.layers()?;
