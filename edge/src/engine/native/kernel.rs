@@ -211,7 +211,7 @@ impl<'a> Row<'a> {
 
 /// Tiles of the first of these sizes that is not wider than the row (the last size is 1), each with
 /// its first pixel; the last tile may cover pixels of the one before again.
-#[cfg(any(all(feature = "std", target_arch = "x86_64"), cortex_m))]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 fn spans<const SIZES: usize>(
     sizes: [usize; SIZES],
     width: usize,
