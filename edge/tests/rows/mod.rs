@@ -9,6 +9,9 @@ pub fn twin(row: &Row<'_>, output: &mut [u8]) {
     if row.format == Format::paired(8) {
         return scalar::paired::<8>(row, output);
     }
+    if row.format == Format::doubled(4, 8, 128) {
+        return scalar::doubled::<4, 8, 16>(row, output);
+    }
     match (row.format.lanes, row.format.depth) {
         (4, 1) => scalar::activations::<4, 1>(row, output),
         (4, 8) => scalar::activations::<4, 8>(row, output),
@@ -137,7 +140,7 @@ impl Case {
         let channels: Vec<Channel> = (0..lanes).map(channel).collect();
         Self {
             lines,
-            weights: packed(&channels, format),
+            weights: packed(&channels, format, &shape.stretches),
             format,
             shape,
             channels,
@@ -156,6 +159,13 @@ impl Case {
 
     /// The output of some code for this row, among bytes that it must leave alone.
     pub fn run(&self, code: impl Fn(&Row<'_>, &mut [u8])) -> Vec<u8> {
+        let mut output = vec![UNTOUCHED; self.output_len()];
+        self.with(|row| code(row, &mut output));
+        output
+    }
+
+    /// Hands the row to some code.
+    pub fn with(&self, code: impl FnOnce(&Row<'_>)) {
         let stretches = self.lines.iter().zip(&self.shape.stretches);
         let stretches: Vec<Stretch<'_>> = stretches
             .map(|(bytes, &(step, length))| Stretch {
@@ -164,17 +174,14 @@ impl Case {
                 length,
             })
             .collect();
-        let row = Row {
+        code(&Row {
             stretches: &stretches,
             width: self.shape.width,
             weights: &self.weights,
             format: self.format,
             outputs: self.shape.channels,
             step: self.step(),
-        };
-        let mut output = vec![UNTOUCHED; self.output_len()];
-        code(&row, &mut output);
-        output
+        });
     }
 
     /// What any code's output must be, from the definition.
@@ -204,21 +211,41 @@ impl Case {
 pub const UNTOUCHED: u8 = 0xcc;
 
 /// Blocks of a format.
-fn packed(channels: &[Channel], format: Format) -> Vec<u8> {
+fn packed(channels: &[Channel], format: Format, stretches: &[(usize, usize)]) -> Vec<u8> {
     let order: &[usize] = if format.paired { &[0, 2, 1, 3] } else { &[] };
     let mut bytes = Vec::new();
     for block in channels.chunks(format.lanes) {
         bytes.extend(block.iter().flat_map(|lane| lane.bias.to_le_bytes()));
         bytes.extend(block.iter().flat_map(|lane| lane.shift.to_le_bytes()));
-        for start in (0..block[0].weights.len()).step_by(format.depth) {
+        let mut start = 0;
+        for size in stretches
+            .iter()
+            .flat_map(|&(_, length)| groups(length, format))
+        {
             for lane in block {
-                for place in 0..format.depth {
+                for place in 0..size {
                     let place = order.get(place).unwrap_or(&place);
                     let weight = i16::from(lane.weights[start + place]).to_le_bytes();
                     bytes.extend(&weight[..format.weight()]);
                 }
             }
+            start += size;
         }
     }
     bytes
+}
+
+/// How many weights of a lane lie together, one group after the other.
+fn groups(mut length: usize, format: Format) -> Vec<usize> {
+    let mut groups = Vec::new();
+    while length > 0 {
+        let twice = format.doubled && length >= 2 * format.depth;
+        groups.push(if twice {
+            2 * format.depth
+        } else {
+            format.depth
+        });
+        length -= groups[groups.len() - 1];
+    }
+    groups
 }

@@ -8,7 +8,7 @@ use residua_edge::{
         Engine as Runtime, EngineError,
         native::{
             Native,
-            kernel::{self, Kernel, Stretch},
+            kernel::{self, Format, Kernel, Stretch},
         },
         reference::Reference,
     },
@@ -224,11 +224,6 @@ fn activations(
     memory: &mut Memory<'_>,
     emit: &mut impl FnMut(&[u8]),
 ) -> Result<(), Failure> {
-    let format = row.format();
-    if !kernel.formats().contains(&format) {
-        let name = kernel.name();
-        return Err(failure(format_args!("{name} does not take {format:?}")));
-    }
     let skipped = weights.as_ptr().align_offset(ALIGNMENT);
     let weights = part("weights", &mut weights[skipped..], row.weights.len())?;
     weights.copy_from_slice(row.weights);
@@ -239,10 +234,12 @@ fn activations(
     });
     let stretches: Vec<Stretch<'_>, { 2 * MAX_KERNEL }> = stretches.collect();
     let (width, outputs, step) = (row.width as usize, row.outputs as usize, row.step as usize);
-    let own = width.saturating_sub(1) * step + outputs;
-    let output = part("mask", memory.mask, own + GUARD)?;
-    output.fill(UNTOUCHED);
-    let row = kernel::Row {
+    let format = if row.last {
+        Format::output(kernel.centre())
+    } else {
+        kernel.formats()[0]
+    };
+    let packed = kernel::Row {
         stretches: &stretches,
         width,
         weights,
@@ -250,8 +247,19 @@ fn activations(
         outputs,
         step,
     };
-    kernel.activations(&row, &mut output[..own]);
-    send(&Reply::Activations(output), memory.reply, emit);
+    let reply = if row.last {
+        let output = part("reconstruction", memory.reconstruction, width + GUARD / 4)?;
+        output.fill(i32::from_ne_bytes([UNTOUCHED; 4]));
+        kernel.sums(&packed, &mut output[..width]);
+        bytemuck::cast_slice(output)
+    } else {
+        let own = width.saturating_sub(1) * step + outputs;
+        let output = part("mask", memory.mask, own + GUARD)?;
+        output.fill(UNTOUCHED);
+        kernel.activations(&packed, &mut output[..own]);
+        output
+    };
+    send(&Reply::Activations(reply), memory.reply, emit);
     Ok(())
 }
 

@@ -205,7 +205,7 @@ impl Packed {
                     };
                     let weight = i16::from(weight as i8).to_le_bytes();
                     put(
-                        start + format.place(lane, index),
+                        start + format.place(lane, index, stretch),
                         &weight[..format.weight()],
                     );
                 }
