@@ -25,7 +25,9 @@ fn differences(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], residu
     let pixels = residual.iter_mut().zip(image).zip(reconstruction);
     let Some(ground) = scale.ground() else {
         for ((r, &x), &y) in pixels {
-            *r = (i32::from(x) << bits) - y.clamp(0, white);
+            // The upper limit as a lower one of 0, for which Arm has an instruction.
+            let below = (white - y.max(0)).max(0);
+            *r = (i32::from(x) << bits) - white + below;
         }
         return;
     };

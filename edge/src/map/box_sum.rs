@@ -50,12 +50,8 @@ impl<'b> BoxSum<'b> {
         let slot = self.slot(self.pushed);
         // The row that this one replaces is the one that the box has left behind.
         let row = &mut self.ring[slot..][..self.width];
-        let ends = self.prefix.iter().zip(&self.prefix[2 * self.radius + 1..]);
-        for ((sum, value), (&start, &end)) in self.sums.iter_mut().zip(row).zip(ends) {
-            let new = end.wrapping_sub(start);
-            *sum = sum.wrapping_add(new.wrapping_sub(*value));
-            *value = new;
-        }
+        let ends = &self.prefix[2 * self.radius + 1..];
+        replace(self.sums, row, &self.prefix[..self.width], ends);
         self.pushed += 1;
         if self.pushed <= self.radius as u64 {
             return None;
@@ -113,6 +109,31 @@ impl<'b> BoxSum<'b> {
     }
 }
 
+/// Elements that loops take at once, so that few instructions are left for the loop itself.
+const TOGETHER: usize = 8;
+
+/// Puts the differences of `ends` and `starts` into `row`, and what that changes into `sums`.
+fn replace(sums: &mut [u32], row: &mut [u32], starts: &[u32], ends: &[u32]) {
+    let replace = |(((sum, value), &start), &end): (((&mut u32, &mut u32), &u32), &u32)| {
+        let new = end.wrapping_sub(start);
+        *sum = sum.wrapping_add(new.wrapping_sub(*value));
+        *value = new;
+    };
+    let (sums, last_sums) = sums.as_chunks_mut::<TOGETHER>();
+    let (row, last_row) = row.as_chunks_mut::<TOGETHER>();
+    let (starts, last_starts) = starts.as_chunks::<TOGETHER>();
+    let (ends, last_ends) = ends.as_chunks::<TOGETHER>();
+    for (((sums, row), starts), ends) in sums.iter_mut().zip(row).zip(starts).zip(ends) {
+        sums.iter_mut()
+            .zip(row)
+            .zip(starts)
+            .zip(ends)
+            .for_each(replace);
+    }
+    let last = last_sums.iter_mut().zip(last_row);
+    last.zip(last_starts).zip(last_ends).for_each(replace);
+}
+
 /// Writes the sums of the values up to each, and the last one to the `radius` places behind them; the
 /// `radius` + 1 places before them stay.
 fn sum_up(values: impl Iterator<Item = u32>, radius: usize, width: usize, prefix: &mut [u32]) {
@@ -121,12 +142,16 @@ fn sum_up(values: impl Iterator<Item = u32>, radius: usize, width: usize, prefix
         *place = value;
     }
     let mut sum = 0_u32;
-    let mut add = |place: &mut u32| {
-        sum = sum.wrapping_add(*place);
-        *place = sum;
+    let mut add = |value: u32| {
+        sum = sum.wrapping_add(value);
+        sum
     };
-    let (groups, rest) = row.as_chunks_mut::<4>();
-    groups.iter_mut().flatten().for_each(&mut add);
-    rest.iter_mut().for_each(add);
+    let (groups, rest) = row.as_chunks_mut::<TOGETHER>();
+    for group in groups {
+        *group = group.map(&mut add);
+    }
+    for place in rest {
+        *place = add(*place);
+    }
     behind.fill(sum);
 }

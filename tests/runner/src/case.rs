@@ -39,6 +39,9 @@ pub enum Engine<B> {
     /// The native engine, with this ONNX file, by the kernel of this number among those that the
     /// processor can run, from the slowest.
     Native(B, u8),
+    /// The same with every row of the layer of this number computed twice, and of none where there
+    /// is no such layer: only to count instructions.
+    NativeTwice(B, u8, u8),
     /// tract, with this ONNX file.
     Tract(B),
     /// tract, with the first layers of a network as an ONNX file for images of the graph's own
@@ -119,6 +122,9 @@ impl<B: AsRef<[u8]>> Case<B> {
                 Engine::Given(bytes) => Engine::Given(bytes.as_ref()),
                 Engine::Reference(bytes) => Engine::Reference(bytes.as_ref()),
                 Engine::Native(bytes, kernel) => Engine::Native(bytes.as_ref(), *kernel),
+                Engine::NativeTwice(bytes, kernel, layer) => {
+                    Engine::NativeTwice(bytes.as_ref(), *kernel, *layer)
+                }
                 Engine::Tract(bytes) => Engine::Tract(bytes.as_ref()),
                 Engine::TractLayers(bytes) => Engine::TractLayers(bytes.as_ref()),
                 Engine::Row(row, kernel) => Engine::Row(row.borrowed(), *kernel),

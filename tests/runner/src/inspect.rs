@@ -7,7 +7,7 @@ use residua_edge::{
     engine::{
         Engine as Runtime, EngineError,
         native::{
-            Native,
+            Native, Plan,
             kernel::{self, Format, Kernel, Stretch},
         },
         reference::Reference,
@@ -19,14 +19,17 @@ use residua_edge::{
 use residua_shared::{
     buffer::BufferError,
     frame::{Frame, MAX_SIDE, Size},
-    net::MAX_KERNEL,
+    net::{MAX_KERNEL, Net},
     onnx,
     verdict::Region,
     wire::{MAX_FRAME, Message, Report, Time, encode},
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
-use crate::case::{Answer, Case, Engine, GUARD, Reply, Row, UNTOUCHED};
+use crate::{
+    case::{Answer, Case, Engine, GUARD, Reply, Row, UNTOUCHED},
+    twice::twice,
+};
 
 /// Bytes of the longest case, enough for the paper's network.
 pub const MAX_CASE: usize = 17 << 17;
@@ -143,14 +146,19 @@ pub fn run(case: &Case<&[u8]>, memory: &mut Memory<'_>, emit: &mut impl FnMut(&[
             .and_then(|net| Reference::new(net, case.input, scratch))
             .map_err(failure)
             .and_then(|engine| inspect(case, engine, memory, emit)),
-        Engine::Native(file, number) => match kernel::all().get(usize::from(*number)) {
-            Some(&kernel) => onnx::read(file, bits)
-                .map_err(EngineError::from)
-                .and_then(|net| Native::new(&net, case.input, kernel, &mut *weights, &mut *scratch))
-                .map_err(failure)
-                .and_then(|engine| inspect(case, engine, memory, emit)),
-            None => Err(failure(format_args!("there is no kernel {number} here"))),
-        },
+        Engine::Native(file, number) => {
+            let kernel = |_: &Net<'_>, _: usize| kernel::all().get(usize::from(*number)).copied();
+            native(case, file, kernel, [weights, scratch], memory, emit)
+        }
+        Engine::NativeTwice(file, number, layer) => {
+            let kernel = |net: &Net<'_>, weights| {
+                let formats = kernel::all().get(usize::from(*number))?.formats();
+                let layers = Plan::new(net).ok()?.packed_layers(formats);
+                let within = layers.get(usize::from(*layer)).cloned().unwrap_or_default();
+                twice(*number, weights + within.start..weights + within.end)
+            };
+            native(case, file, kernel, [weights, scratch], memory, emit)
+        }
         Engine::Row(row, number) => match kernel::all().get(usize::from(*number)) {
             Some(&kernel) => activations(row, kernel, weights, memory, emit),
             None => Err(failure(format_args!("there is no kernel {number} here"))),
@@ -213,6 +221,23 @@ fn inspect(
         }
     }
     Ok(())
+}
+
+/// The images by the native engine with the kernel that there is for a network and for weights that
+/// are packed to this address.
+fn native(
+    case: &Case<&[u8]>,
+    file: &[u8],
+    kernel: impl Fn(&Net<'_>, usize) -> Option<&'static dyn Kernel>,
+    [weights, scratch]: [&mut [u8]; 2],
+    memory: &mut Memory<'_>,
+    emit: &mut impl FnMut(&[u8]),
+) -> Result<(), Failure> {
+    let net = onnx::read(file, case.rule.scale().fraction_bits()).map_err(failure)?;
+    let first = weights.as_ptr().addr().next_multiple_of(ALIGNMENT);
+    let kernel = kernel(&net, first).ok_or_else(|| failure("there is no such kernel here"))?;
+    let engine = Native::new(&net, case.input, kernel, weights, scratch).map_err(failure)?;
+    inspect(case, engine, memory, emit)
 }
 
 /// One row by a kernel. Its weights are moved to where an engine's lie: some kernels take others
