@@ -186,24 +186,35 @@ impl Case {
 
     /// What any code's output must be, from the definition.
     pub fn expected(&self) -> Vec<u8> {
+        let mut output = vec![UNTOUCHED; self.output_len()];
+        let sums = self.expected_sums();
+        for (x, sums) in sums.chunks(self.shape.channels).enumerate() {
+            for (c, (&sum, channel)) in sums.iter().zip(&self.channels).enumerate() {
+                let activation = requantize(sum, channel.shift);
+                output[x * self.step() + c] = activation ^ self.format.centre;
+            }
+        }
+        output
+    }
+
+    /// The channels' sums of one pixel after the other, from the definition.
+    pub fn expected_sums(&self) -> Vec<i32> {
         let centre = self.format.centre;
         let value = |byte: u8| i32::from(byte ^ centre) - i32::from(centre);
-        let mut output = vec![UNTOUCHED; self.output_len()];
+        let mut sums = Vec::new();
         for x in 0..self.shape.width {
             let stretches = self.lines.iter().zip(&self.shape.stretches);
             let taps: Vec<i32> = stretches
                 .flat_map(|(bytes, &(step, length))| &bytes[x * step..][..length])
                 .map(|&byte| value(byte))
                 .collect();
-            let channels = self.channels.iter().take(self.shape.channels);
-            for (c, channel) in channels.enumerate() {
+            for channel in self.channels.iter().take(self.shape.channels) {
                 let products = taps.iter().zip(&channel.weights);
-                let sum: i32 = products.map(|(a, &w)| a * i32::from(w)).sum();
-                let activation = requantize(channel.bias + sum, channel.shift);
-                output[x * self.step() + c] = activation ^ centre;
+                let products = products.map(|(a, &w)| a * i32::from(w));
+                sums.push(channel.bias + products.sum::<i32>());
             }
         }
-        output
+        sums
     }
 }
 

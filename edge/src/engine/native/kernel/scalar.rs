@@ -107,12 +107,34 @@ fn sums_less<const CENTRE: u8>(row: &Row<'_>, output: &mut [i32]) {
         for stretch in row.stretches {
             let (these, rest) = weights.split_at(stretch.length);
             weights = rest;
-            for (x, out) in output.iter_mut().enumerate() {
-                let taps = &stretch.bytes[x * stretch.step..][..stretch.length];
-                let products = taps.iter().zip(these);
-                *out += products.map(|(&a, &w)| product(a, w, CENTRE)).sum::<i32>();
+            match (stretch.step, stretch.length) {
+                (4, 4) => add_few::<4, CENTRE>(stretch.bytes, these, output),
+                (8, 8) => add_few::<8, CENTRE>(stretch.bytes, these, output),
+                (step, length) => {
+                    for (x, out) in output.iter_mut().enumerate() {
+                        let taps = &stretch.bytes[x * step..][..length];
+                        let products = taps.iter().zip(these);
+                        *out += products.map(|(&a, &w)| product(a, w, CENTRE)).sum::<i32>();
+                    }
+                }
             }
         }
+    }
+}
+
+/// Adds the products of pixels that lie side by side and have so few taps that the compiler keeps
+/// all weights in registers.
+#[inline(always)]
+fn add_few<const LENGTH: usize, const CENTRE: u8>(
+    bytes: &[u8],
+    weights: &[u8],
+    output: &mut [i32],
+) {
+    let weights: [u8; LENGTH] = core::array::from_fn(|tap| weights[tap]);
+    let (pixels, _) = bytes.as_chunks::<LENGTH>();
+    for (out, taps) in output.iter_mut().zip(pixels) {
+        let products = taps.iter().zip(weights);
+        *out += products.map(|(&a, w)| product(a, w, CENTRE)).sum::<i32>();
     }
 }
 
