@@ -6,8 +6,10 @@ mod roughness;
 
 use residua_shared::{
     buffer::BufferError,
-    rule::{Comparison, MAX_BOX, MapScale, ROUGHNESS_BOX},
+    rule::{Comparison, DecisionRule, MAX_BOX, MapScale, ROUGHNESS_BOX},
 };
+
+use crate::residual::{is_plain, plain, residual as residual_of};
 
 use box_sum::BoxSum;
 use roughness::Roughness;
@@ -86,9 +88,34 @@ impl<'b> AnomalyMap<'b> {
         residual: &[i32],
         reconstruction: &[i32],
     ) -> Result<Option<&[u32]>, BufferError> {
-        BufferError::exact("residual", residual.len(), self.width)?;
+        self.push_each(residual.iter().copied(), reconstruction)
+    }
+
+    /// Takes the next row of the image and of its reconstruction, as [`Self::push`] takes it with the
+    /// residual that this rule asks for. Where that is a plain difference it lies nowhere in between;
+    /// else in `residual`.
+    pub fn push_pixels(
+        &mut self,
+        image: &[u8],
+        rule: &DecisionRule,
+        reconstruction: &[i32],
+        residual: &mut [i32],
+    ) -> Result<Option<&[u32]>, BufferError> {
+        if is_plain(rule) {
+            let bits = rule.scale().fraction_bits();
+            return self.push_each(plain(image, bits, reconstruction), reconstruction);
+        }
+        residual_of(image, rule, reconstruction, residual);
+        self.push(residual, reconstruction)
+    }
+
+    fn push_each(
+        &mut self,
+        residuals: impl ExactSizeIterator<Item = i32>,
+        reconstruction: &[i32],
+    ) -> Result<Option<&[u32]>, BufferError> {
+        BufferError::exact("residual", residuals.len(), self.width)?;
         BufferError::exact("reconstruction", reconstruction.len(), self.width)?;
-        let residuals = residual.iter().copied();
         // One loop a comparison, without a choice inside.
         let sums = match self.comparison {
             Comparison::Absolute => self

@@ -18,20 +18,39 @@ pub fn residual(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], resid
     }
 }
 
+/// The residuals of a rule that knows neither a ground nor weights of columns: (x << F) - clamp(y, 0,
+/// 255 << F), as [`residual`] writes them.
+pub fn plain(
+    image: &[u8],
+    fraction_bits: u8,
+    reconstruction: &[i32],
+) -> impl ExactSizeIterator<Item = i32> {
+    let white = 255 << fraction_bits;
+    image.iter().zip(reconstruction).map(move |(&x, &y)| {
+        // The upper limit as a lower one of 0, for which Arm has an instruction.
+        let below = (white - y.max(0)).max(0);
+        (i32::from(x) << fraction_bits) - white + below
+    })
+}
+
+/// Whether [`plain`] yields what a rule asks for.
+pub fn is_plain(rule: &DecisionRule) -> bool {
+    rule.scale().ground().is_none() && rule.columns().is_none()
+}
+
 fn differences(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], residual: &mut [i32]) {
     let scale = rule.scale();
     let bits = scale.fraction_bits();
-    let white = 255 << bits;
-    let pixels = residual.iter_mut().zip(image).zip(reconstruction);
     let Some(ground) = scale.ground() else {
-        for ((r, &x), &y) in pixels {
-            // The upper limit as a lower one of 0, for which Arm has an instruction.
-            let below = (white - y.max(0)).max(0);
-            *r = (i32::from(x) << bits) - white + below;
+        let differences = plain(image, bits, reconstruction);
+        for (r, difference) in residual.iter_mut().zip(differences) {
+            *r = difference;
         }
         return;
     };
+    let white = 255 << bits;
     let ground = i32::from(ground.get());
+    let pixels = residual.iter_mut().zip(image).zip(reconstruction);
     for ((r, &x), &y) in pixels {
         let y = y.clamp(0, white);
         // Below 2^28: a residual has at most 20 bits and the ground 8.
