@@ -2,6 +2,8 @@
 //! roughness of the reconstruction where the scale asks for it.
 
 mod box_sum;
+#[cfg(cortex_m)]
+mod helium;
 mod roughness;
 
 use residua_shared::{
@@ -9,7 +11,7 @@ use residua_shared::{
     rule::{Comparison, DecisionRule, MAX_BOX, MapScale, ROUGHNESS_BOX},
 };
 
-use crate::residual::{is_plain, plain, residual as residual_of};
+use crate::residual::Plain;
 
 use box_sum::BoxSum;
 use roughness::Roughness;
@@ -88,7 +90,11 @@ impl<'b> AnomalyMap<'b> {
         residual: &[i32],
         reconstruction: &[i32],
     ) -> Result<Option<&[u32]>, BufferError> {
-        self.push_each(residual.iter().copied(), reconstruction)
+        BufferError::exact("residual", residual.len(), self.width)?;
+        BufferError::exact("reconstruction", reconstruction.len(), self.width)?;
+        let residuals = residual.iter().copied();
+        let sums = self.anomalies.push_residuals(residuals, self.comparison);
+        Ok(weighed(sums, &mut self.weighing, reconstruction))
     }
 
     /// Takes the next row of the image and of its reconstruction, as [`Self::push`] takes it with the
@@ -101,39 +107,14 @@ impl<'b> AnomalyMap<'b> {
         reconstruction: &[i32],
         residual: &mut [i32],
     ) -> Result<Option<&[u32]>, BufferError> {
-        if is_plain(rule) {
-            let bits = rule.scale().fraction_bits();
-            return self.push_each(plain(image, bits, reconstruction), reconstruction);
-        }
-        residual_of(image, rule, reconstruction, residual);
-        self.push(residual, reconstruction)
-    }
-
-    fn push_each(
-        &mut self,
-        residuals: impl ExactSizeIterator<Item = i32>,
-        reconstruction: &[i32],
-    ) -> Result<Option<&[u32]>, BufferError> {
-        BufferError::exact("residual", residuals.len(), self.width)?;
+        let Some(row) = Plain::of(image, rule, reconstruction) else {
+            crate::residual::residual(image, rule, reconstruction, residual);
+            return self.push(residual, reconstruction);
+        };
+        BufferError::exact("image", image.len(), self.width)?;
         BufferError::exact("reconstruction", reconstruction.len(), self.width)?;
-        // One loop a comparison, without a choice inside.
-        let sums = match self.comparison {
-            Comparison::Absolute => self
-                .anomalies
-                .push(residuals.map(|r| Comparison::Absolute.of(r))),
-            Comparison::Dark => self
-                .anomalies
-                .push(residuals.map(|r| Comparison::Dark.of(r))),
-            Comparison::Bright => self
-                .anomalies
-                .push(residuals.map(|r| Comparison::Bright.of(r))),
-        };
-        let Some(weighing) = &mut self.weighing else {
-            return Ok(sums);
-        };
-        weighing.take(sums);
-        let rough = weighing.roughness.push(reconstruction);
-        Ok(rough.then(|| weighing.give(self.width)))
+        let sums = self.anomalies.push_plain(row, self.comparison);
+        Ok(weighed(sums, &mut self.weighing, reconstruction))
     }
 
     /// After the last row: gives the map rows still due, one a call, then `None`; the map is then
@@ -150,6 +131,20 @@ impl<'b> AnomalyMap<'b> {
         (weighing.taken, weighing.given) = (0, 0);
         None
     }
+}
+
+/// The map row that is complete by these sums and this row of the reconstruction.
+fn weighed<'m>(
+    sums: Option<&'m [u32]>,
+    weighing: &'m mut Option<Weighing<'_>>,
+    reconstruction: &[i32],
+) -> Option<&'m [u32]> {
+    let Some(weighing) = weighing else {
+        return sums;
+    };
+    weighing.take(sums);
+    let rough = weighing.roughness.push(reconstruction);
+    rough.then(|| weighing.give(reconstruction.len()))
 }
 
 /// Map rows that wait at most: those that are complete before their roughness, and the one given.

@@ -18,32 +18,67 @@ pub fn residual(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], resid
     }
 }
 
-/// The residuals of a rule that knows neither a ground nor weights of columns: (x << F) - clamp(y, 0,
-/// 255 << F), as [`residual`] writes them.
-pub fn plain(
-    image: &[u8],
-    fraction_bits: u8,
-    reconstruction: &[i32],
-) -> impl ExactSizeIterator<Item = i32> {
-    let white = 255 << fraction_bits;
-    image.iter().zip(reconstruction).map(move |(&x, &y)| {
-        // The upper limit as a lower one of 0, for which Arm has an instruction.
-        let below = (white - y.max(0)).max(0);
-        (i32::from(x) << fraction_bits) - white + below
-    })
+/// A row whose residual is a difference alone, as a rule asks for that knows neither a ground nor
+/// weights of columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'r> {
+    /// The image's row.
+    pub image: &'r [u8],
+    /// Its reconstruction.
+    pub reconstruction: &'r [i32],
+    /// Of the reconstruction.
+    pub fraction_bits: u8,
 }
 
-/// Whether [`plain`] yields what a rule asks for.
-pub fn is_plain(rule: &DecisionRule) -> bool {
-    rule.scale().ground().is_none() && rule.columns().is_none()
+impl<'r> Plain<'r> {
+    /// The row, where the rule asks for no more.
+    pub fn of(image: &'r [u8], rule: &DecisionRule, reconstruction: &'r [i32]) -> Option<Self> {
+        let scale = rule.scale();
+        let plain = scale.ground().is_none() && rule.columns().is_none();
+        plain.then_some(Self {
+            image,
+            reconstruction,
+            fraction_bits: scale.fraction_bits(),
+        })
+    }
+
+    /// Pixels.
+    pub fn len(&self) -> usize {
+        self.image.len().min(self.reconstruction.len())
+    }
+
+    /// The row from a pixel on.
+    pub fn from(self, pixel: usize) -> Self {
+        Self {
+            image: &self.image[pixel..],
+            reconstruction: &self.reconstruction[pixel..],
+            ..self
+        }
+    }
+
+    /// What [`residual`] writes.
+    pub fn residuals(self) -> impl Iterator<Item = i32> {
+        let bits = self.fraction_bits;
+        let white = 255 << bits;
+        let pixels = self.image.iter().zip(self.reconstruction);
+        pixels.map(move |(&x, &y)| {
+            // The upper limit as a lower one of 0, for which Arm has an instruction.
+            let below = (white - y.max(0)).max(0);
+            (i32::from(x) << bits) - white + below
+        })
+    }
 }
 
 fn differences(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], residual: &mut [i32]) {
     let scale = rule.scale();
     let bits = scale.fraction_bits();
     let Some(ground) = scale.ground() else {
-        let differences = plain(image, bits, reconstruction);
-        for (r, difference) in residual.iter_mut().zip(differences) {
+        let row = Plain {
+            image,
+            reconstruction,
+            fraction_bits: bits,
+        };
+        for (r, difference) in residual.iter_mut().zip(row.residuals()) {
             *r = difference;
         }
         return;

@@ -39,9 +39,8 @@ pub enum Engine<B> {
     /// The native engine, with this ONNX file, by the kernel of this number among those that the
     /// processor can run, from the slowest.
     Native(B, u8),
-    /// The same with every row of the layer of this number computed twice, and of none where there
-    /// is no such layer: only to count instructions.
-    NativeTwice(B, u8, u8),
+    /// The same with a part done twice: only to count instructions.
+    NativeTwice(B, u8, Part),
     /// tract, with this ONNX file.
     Tract(B),
     /// tract, with the first layers of a network as an ONNX file for images of the graph's own
@@ -50,6 +49,17 @@ pub enum Engine<B> {
     /// No network: this row alone by the kernel of this number, whose bytes are replied as
     /// activations (sums of the last layer as i32). There is one image, of which nothing is used.
     Row(Row<B>, u8),
+}
+
+/// A part of an inspection by the native engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Part {
+    /// None of it.
+    Nothing,
+    /// The kernel's work for the layer of this number.
+    Layer(u8),
+    /// What follows the engine.
+    Path,
 }
 
 /// One output row of one layer, as `residua_edge`'s kernels take it.
@@ -122,8 +132,8 @@ impl<B: AsRef<[u8]>> Case<B> {
                 Engine::Given(bytes) => Engine::Given(bytes.as_ref()),
                 Engine::Reference(bytes) => Engine::Reference(bytes.as_ref()),
                 Engine::Native(bytes, kernel) => Engine::Native(bytes.as_ref(), *kernel),
-                Engine::NativeTwice(bytes, kernel, layer) => {
-                    Engine::NativeTwice(bytes.as_ref(), *kernel, *layer)
+                Engine::NativeTwice(bytes, kernel, part) => {
+                    Engine::NativeTwice(bytes.as_ref(), *kernel, *part)
                 }
                 Engine::Tract(bytes) => Engine::Tract(bytes.as_ref()),
                 Engine::TractLayers(bytes) => Engine::TractLayers(bytes.as_ref()),

@@ -12,7 +12,7 @@ use residua_edge::{
         },
         reference::Reference,
     },
-    inspector::{Buffers, Inspection, Inspector},
+    inspector::{Buffers, Inspection, Inspector, decide},
     map::AnomalyMap,
     regions::{RegionEntry, RunEntry},
 };
@@ -27,7 +27,7 @@ use residua_shared::{
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
 use crate::{
-    case::{Answer, Case, Engine, GUARD, Reply, Row, UNTOUCHED},
+    case::{Answer, Case, Engine, GUARD, Part, Reply, Row, UNTOUCHED},
     twice::twice,
 };
 
@@ -150,11 +150,14 @@ pub fn run(case: &Case<&[u8]>, memory: &mut Memory<'_>, emit: &mut impl FnMut(&[
             let kernel = |_: &Net<'_>, _: usize| kernel::all().get(usize::from(*number)).copied();
             native(case, file, kernel, [weights, scratch], memory, emit)
         }
-        Engine::NativeTwice(file, number, layer) => {
+        Engine::NativeTwice(file, number, part) => {
             let kernel = |net: &Net<'_>, weights| {
                 let formats = kernel::all().get(usize::from(*number))?.formats();
                 let layers = Plan::new(net).ok()?.packed_layers(formats);
-                let within = layers.get(usize::from(*layer)).cloned().unwrap_or_default();
+                let within = match part {
+                    Part::Layer(layer) => layers.get(usize::from(*layer))?.clone(),
+                    Part::Nothing | Part::Path => 0..0,
+                };
                 twice(*number, weights + within.start..weights + within.end)
             };
             native(case, file, kernel, [weights, scratch], memory, emit)
@@ -214,7 +217,10 @@ fn inspect(
     for repetition in 1..=case.repetitions {
         for (number, pixels) in (case.first..).zip(case.images.chunks_exact(size.area())) {
             let frame = Frame::new(size, pixels).map_err(failure)?;
-            let inspection = inspector.inspect(frame, &mut buffers).map_err(failure)?;
+            let mut inspection = inspector.inspect(frame, &mut buffers).map_err(failure)?;
+            if let Engine::NativeTwice(.., Part::Path) = case.engine {
+                inspection = decide(rule, frame, &mut buffers).map_err(failure)?;
+            }
             if repetition == case.repetitions {
                 answer(number, inspection, case, mask, memory.reply, emit)?;
             }

@@ -10,7 +10,7 @@ use std::{
 
 use residua_edge::regions::{max_regions, max_runs};
 use residua_host::net::config::Preset;
-use residua_runner::case::Engine;
+use residua_runner::case::{Engine, Part};
 use residua_shared::{
     frame::Size,
     onnx,
@@ -110,12 +110,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What the native engine's layers take, and what it takes beside them.
 ///
-/// A layer's share is by how much the count is higher when each of its rows is computed twice, so
-/// that parts are counted where they run.
+/// A part takes what the count rises by when the part is done twice, so that it is counted where it
+/// runs, on what is there then.
 fn layers(tools: &Path, words: &[String]) -> Result<(), Box<dyn Error>> {
     println!(
-        "Each layer's part is what its kernel takes; the engine's other work brings image rows into \
-         their ring, finds what is due and where it lies. Images are {SIDE}x{SIDE}.\n\n\
+        "A layer is what the kernel takes for it; the engine's other work brings image rows into their \
+         ring, finds what is due and where it lies. Images are {SIDE}x{SIDE}.\n\n\
          | processor | preset | part | million MAC | thousand instructions | share \
          | MAC per instruction |\n|---|---|---|---|---|---|---|"
     );
@@ -134,8 +134,7 @@ fn layers(tools: &Path, words: &[String]) -> Result<(), Box<dyn Error>> {
             };
             let native = with(Engine::Native(onnx.clone(), kernel));
             let (all, _) = count(target, cpu, tools, &native)?;
-            let (path, _) = count(target, cpu, tools, &case)?;
-            let part = |part: &str, macs: Option<u64>, instructions: f64| {
+            let line = |part: &str, macs: Option<u64>, instructions: f64| {
                 let number = |value: Option<String>| value.unwrap_or("-".into());
                 println!(
                     "| {cpu} | {name} | {part} | {} | {:.0} | {:.1} % | {} |",
@@ -146,14 +145,15 @@ fn layers(tools: &Path, words: &[String]) -> Result<(), Box<dyn Error>> {
                 );
             };
             let net = onnx::read(&onnx, case.rule.scale().fraction_bits())?;
-            let twice = |layer: usize| -> Result<f64, String> {
-                let case = with(Engine::NativeTwice(onnx.clone(), kernel, layer as u8));
+            let with_twice = |part| -> Result<f64, String> {
+                let case = with(Engine::NativeTwice(onnx.clone(), kernel, part));
                 Ok(target.count(&case, cpu, tools, false)?.instructions as f64)
             };
-            let none = twice(net.layers().len())?;
+            let once = with_twice(Part::Nothing)?;
+            let path = with_twice(Part::Path)? - once;
             let mut rest = all - path;
             for (index, layer) in net.layers().iter().enumerate() {
-                let instructions = twice(index)? - none;
+                let instructions = with_twice(Part::Layer(index as u8))? - once;
                 rest -= instructions;
                 let shape = format!(
                     "{}: {} to {} channels, kernel {}{}",
@@ -167,11 +167,11 @@ fn layers(tools: &Path, words: &[String]) -> Result<(), Box<dyn Error>> {
                         _ => "",
                     }
                 );
-                part(&shape, Some(net.layer_macs(index)), instructions);
+                line(&shape, Some(net.layer_macs(index)), instructions);
             }
-            part("the engine's other work", None, rest);
-            part("inspection path", None, path);
-            part("all", Some(macs), all);
+            line("the engine's other work", None, rest);
+            line("inspection path", None, path);
+            line("all", Some(macs), all);
         }
     }
     Ok(())
