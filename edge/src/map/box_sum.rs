@@ -148,6 +148,10 @@ impl<'b> BoxSum<'b> {
 const TOGETHER: usize = 8;
 
 /// Puts the differences of `ends` and `starts` into `row`, and what that changes into `sums`.
+///
+/// Only as arguments of a call are slices known not to overlap, without which the compiler does not
+/// vectorize the loop.
+#[inline(never)]
 fn replace(sums: &mut [u32], row: &mut [u32], starts: &[u32], ends: &[u32]) {
     let replace = |(((sum, value), &start), &end): (((&mut u32, &mut u32), &u32), &u32)| {
         let new = end.wrapping_sub(start);

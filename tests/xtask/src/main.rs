@@ -143,6 +143,10 @@ mod tests {
             parse(&two),
             Some(Task::Models { names, dagm: Some(_) }) if names.len() == 2
         ));
+        assert!(matches!(
+            parse(&words(&["bench-arm", "--layers"])),
+            Some(Task::BenchArm(What::Layers))
+        ));
         assert!(parse(&words(&["models", "--dagm"])).is_none());
         assert!(parse(&[]).is_none());
         assert!(parse(&words(&["tset"])).is_none());
