@@ -21,7 +21,7 @@ pub fn residual(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], resid
 /// A row whose residual is a difference alone, as a rule asks for that knows neither a ground nor
 /// weights of columns.
 #[derive(Clone, Copy, Debug)]
-pub struct Plain<'r> {
+pub(crate) struct Plain<'r> {
     /// The image's row.
     pub image: &'r [u8],
     /// Its reconstruction.
@@ -40,11 +40,6 @@ impl<'r> Plain<'r> {
             reconstruction,
             fraction_bits: scale.fraction_bits(),
         })
-    }
-
-    /// Pixels.
-    pub fn len(&self) -> usize {
-        self.image.len().min(self.reconstruction.len())
     }
 
     /// The row from a pixel on.

@@ -16,8 +16,9 @@ const PIXELS: usize = 4;
 /// # Panics
 /// Where `sums` is shorter than the row.
 pub fn sum_up(row: &Plain<'_>, comparison: Comparison, sums: &mut [u32]) -> (usize, u32) {
-    let groups = row.len() / PIXELS;
-    let sums = &mut sums[..row.len()];
+    let pixels = row.image.len().min(row.reconstruction.len());
+    let groups = pixels / PIXELS;
+    let sums = &mut sums[..pixels];
     if groups == 0 || Helium::detect().is_none() {
         return (0, 0);
     }
@@ -35,8 +36,8 @@ pub fn sum_up(row: &Plain<'_>, comparison: Comparison, sums: &mut [u32]) -> (usi
         lowest,
         highest,
     };
-    // SAFETY: the processor has Helium; image, reconstruction and sums have `row.len()` elements or
-    // more, four times `groups` at least, and `groups` is not 0.
+    // SAFETY: the processor has Helium; image, reconstruction and sums have `pixels` elements or
+    // more, which are four times `groups` at least, and `groups` is not 0.
     (groups * PIXELS, unsafe { sum_up_groups(&work, groups) })
 }
 
