@@ -14,7 +14,6 @@ use crate::{
     map::AnomalyMap,
     mask::runs,
     regions::{Labeler, RegionEntry, Regions, RunEntry, max_regions, max_runs},
-    residual::residual,
     verdict::verdict,
 };
 
@@ -177,8 +176,7 @@ pub fn decide<'b>(
     let image_rows = frame.pixels().chunks_exact(width);
     let reconstruction_rows = buffers.reconstruction.chunks_exact(width);
     for (image, reconstruction) in image_rows.zip(reconstruction_rows) {
-        residual(image, &rule, reconstruction, buffers.residual);
-        if let Some(row) = filter.push(buffers.residual, reconstruction)? {
+        if let Some(row) = filter.push_pixels(image, &rule, reconstruction, buffers.residual)? {
             take(row);
         }
     }

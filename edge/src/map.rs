@@ -2,12 +2,16 @@
 //! roughness of the reconstruction where the scale asks for it.
 
 mod box_sum;
+#[cfg(cortex_m)]
+mod helium;
 mod roughness;
 
 use residua_shared::{
     buffer::BufferError,
-    rule::{Comparison, MAX_BOX, MapScale, ROUGHNESS_BOX},
+    rule::{Comparison, DecisionRule, MAX_BOX, MapScale, ROUGHNESS_BOX},
 };
+
+use crate::residual::Plain;
 
 use box_sum::BoxSum;
 use roughness::Roughness;
@@ -89,24 +93,28 @@ impl<'b> AnomalyMap<'b> {
         BufferError::exact("residual", residual.len(), self.width)?;
         BufferError::exact("reconstruction", reconstruction.len(), self.width)?;
         let residuals = residual.iter().copied();
-        // One loop a comparison, without a choice inside.
-        let sums = match self.comparison {
-            Comparison::Absolute => self
-                .anomalies
-                .push(residuals.map(|r| Comparison::Absolute.of(r))),
-            Comparison::Dark => self
-                .anomalies
-                .push(residuals.map(|r| Comparison::Dark.of(r))),
-            Comparison::Bright => self
-                .anomalies
-                .push(residuals.map(|r| Comparison::Bright.of(r))),
+        let sums = self.anomalies.push_residuals(residuals, self.comparison);
+        Ok(weighed(sums, &mut self.weighing, reconstruction))
+    }
+
+    /// Takes the next row of the image and of its reconstruction, as [`Self::push`] takes it with the
+    /// residual that this rule asks for. Where that is a plain difference it lies nowhere in between;
+    /// else in `residual`.
+    pub fn push_pixels(
+        &mut self,
+        image: &[u8],
+        rule: &DecisionRule,
+        reconstruction: &[i32],
+        residual: &mut [i32],
+    ) -> Result<Option<&[u32]>, BufferError> {
+        let Some(row) = Plain::of(image, rule, reconstruction) else {
+            crate::residual::residual(image, rule, reconstruction, residual);
+            return self.push(residual, reconstruction);
         };
-        let Some(weighing) = &mut self.weighing else {
-            return Ok(sums);
-        };
-        weighing.take(sums);
-        let rough = weighing.roughness.push(reconstruction);
-        Ok(rough.then(|| weighing.give(self.width)))
+        BufferError::exact("image", image.len(), self.width)?;
+        BufferError::exact("reconstruction", reconstruction.len(), self.width)?;
+        let sums = self.anomalies.push_plain(row, self.comparison);
+        Ok(weighed(sums, &mut self.weighing, reconstruction))
     }
 
     /// After the last row: gives the map rows still due, one a call, then `None`; the map is then
@@ -123,6 +131,20 @@ impl<'b> AnomalyMap<'b> {
         (weighing.taken, weighing.given) = (0, 0);
         None
     }
+}
+
+/// The map row that is complete by these sums and this row of the reconstruction.
+fn weighed<'m>(
+    sums: Option<&'m [u32]>,
+    weighing: &'m mut Option<Weighing<'_>>,
+    reconstruction: &[i32],
+) -> Option<&'m [u32]> {
+    let Some(weighing) = weighing else {
+        return sums;
+    };
+    weighing.take(sums);
+    let rough = weighing.roughness.push(reconstruction);
+    rough.then(|| weighing.give(reconstruction.len()))
 }
 
 /// Map rows that wait at most: those that are complete before their roughness, and the one given.

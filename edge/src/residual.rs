@@ -18,18 +18,69 @@ pub fn residual(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], resid
     }
 }
 
+/// A row whose residual is a difference alone, as a rule asks for that knows neither a ground nor
+/// weights of columns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plain<'r> {
+    /// The image's row.
+    pub image: &'r [u8],
+    /// Its reconstruction.
+    pub reconstruction: &'r [i32],
+    /// Of the reconstruction.
+    pub fraction_bits: u8,
+}
+
+impl<'r> Plain<'r> {
+    /// The row, where the rule asks for no more.
+    pub fn of(image: &'r [u8], rule: &DecisionRule, reconstruction: &'r [i32]) -> Option<Self> {
+        let scale = rule.scale();
+        let plain = scale.ground().is_none() && rule.columns().is_none();
+        plain.then_some(Self {
+            image,
+            reconstruction,
+            fraction_bits: scale.fraction_bits(),
+        })
+    }
+
+    /// The row from a pixel on.
+    pub fn from(self, pixel: usize) -> Self {
+        Self {
+            image: &self.image[pixel..],
+            reconstruction: &self.reconstruction[pixel..],
+            ..self
+        }
+    }
+
+    /// What [`residual`] writes.
+    pub fn residuals(self) -> impl Iterator<Item = i32> {
+        let bits = self.fraction_bits;
+        let white = 255 << bits;
+        let pixels = self.image.iter().zip(self.reconstruction);
+        pixels.map(move |(&x, &y)| {
+            // The upper limit as a lower one of 0, for which Arm has an instruction.
+            let below = (white - y.max(0)).max(0);
+            (i32::from(x) << bits) - white + below
+        })
+    }
+}
+
 fn differences(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], residual: &mut [i32]) {
     let scale = rule.scale();
     let bits = scale.fraction_bits();
-    let white = 255 << bits;
-    let pixels = residual.iter_mut().zip(image).zip(reconstruction);
     let Some(ground) = scale.ground() else {
-        for ((r, &x), &y) in pixels {
-            *r = (i32::from(x) << bits) - y.clamp(0, white);
+        let row = Plain {
+            image,
+            reconstruction,
+            fraction_bits: bits,
+        };
+        for (r, difference) in residual.iter_mut().zip(row.residuals()) {
+            *r = difference;
         }
         return;
     };
+    let white = 255 << bits;
     let ground = i32::from(ground.get());
+    let pixels = residual.iter_mut().zip(image).zip(reconstruction);
     for ((r, &x), &y) in pixels {
         let y = y.clamp(0, white);
         // Below 2^28: a residual has at most 20 bits and the ground 8.

@@ -27,7 +27,6 @@ use crate::{
     inspector::InspectError,
     map::AnomalyMap,
     mask::runs,
-    residual::residual,
 };
 use labeler::StripLabeler;
 use mask::MaskTables;
@@ -249,8 +248,9 @@ impl<'a, B: AsRef<[u8]> + AsMut<[u8]>, W: AsRef<[u8]>> Strip<'a, B, W> {
     fn take_reconstruction(&mut self) -> Result<Option<Findings>, BufferError> {
         let image = &self.image[slot(self.image, self.width, self.reconstructed)];
         self.reconstructed += 1;
-        residual(image, &self.rule, self.reconstruction, self.residual);
-        let map = self.filter.push(self.residual, self.reconstruction)?;
+        let map = self
+            .filter
+            .push_pixels(image, &self.rule, self.reconstruction, self.residual)?;
         Ok(map.and_then(|map| label(map, &mut self.labeler, &mut self.mask, &mut self.windows)))
     }
 }

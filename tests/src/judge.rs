@@ -36,6 +36,7 @@ pub fn reconstructions(case: &Case) -> Result<Vec<Vec<i32>>, String> {
         }
         Engine::Reference(file)
         | Engine::Native(file, _)
+        | Engine::NativeTwice(file, ..)
         | Engine::Tract(file)
         | Engine::TractLayers(file) => file,
         Engine::Row(..) => return Err("a row alone has no reconstruction".into()),

@@ -214,7 +214,7 @@ fn engine(case: &Case) -> &'static str {
     match case.engine {
         Engine::Given(_) => "none, reconstruction given",
         Engine::Reference(_) => "reference",
-        Engine::Native(..) => "native",
+        Engine::Native(..) | Engine::NativeTwice(..) => "native",
         Engine::Tract(_) | Engine::TractLayers(_) => "tract",
         Engine::Row(..) => "a kernel",
     }

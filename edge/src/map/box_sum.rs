@@ -1,5 +1,11 @@
 //! Sums over a box around each pixel by running sums, so that the cost does not grow with the box.
 
+use residua_shared::rule::Comparison;
+
+#[cfg(cortex_m)]
+use super::helium;
+use crate::residual::Plain;
+
 /// Takes rows from the top, gives rows of sums half a box later. A box counts as far as it lies in
 /// the image.
 ///
@@ -46,16 +52,41 @@ impl<'b> BoxSum<'b> {
 
     /// Takes the next row, `width` values, and gives the row of sums that is complete by it.
     pub fn push(&mut self, values: impl Iterator<Item = u32>) -> Option<&[u32]> {
-        sum_up(values, self.radius, self.width, self.prefix);
+        let (row, behind) = self.prefix[self.radius + 1..].split_at_mut(self.width);
+        behind.fill(sum_up(values, 0, row));
+        self.take()
+    }
+
+    /// The same with the anomalies of these residuals.
+    pub fn push_residuals(
+        &mut self,
+        residuals: impl Iterator<Item = i32>,
+        comparison: Comparison,
+    ) -> Option<&[u32]> {
+        let (row, behind) = self.prefix[self.radius + 1..].split_at_mut(self.width);
+        behind.fill(sum_up_anomalies(residuals, comparison, 0, row));
+        self.take()
+    }
+
+    /// The same with the anomalies of a row of pixels.
+    pub fn push_plain(&mut self, pixels: Plain<'_>, comparison: Comparison) -> Option<&[u32]> {
+        let (row, behind) = self.prefix[self.radius + 1..].split_at_mut(self.width);
+        #[cfg(not(cortex_m))]
+        let (done, sum) = (0, 0);
+        #[cfg(cortex_m)]
+        let (done, sum) = helium::sum_up(&pixels, comparison, row);
+        let rest = pixels.from(done).residuals();
+        behind.fill(sum_up_anomalies(rest, comparison, sum, &mut row[done..]));
+        self.take()
+    }
+
+    /// The next row's values are summed up.
+    fn take(&mut self) -> Option<&[u32]> {
         let slot = self.slot(self.pushed);
         // The row that this one replaces is the one that the box has left behind.
         let row = &mut self.ring[slot..][..self.width];
-        let ends = self.prefix.iter().zip(&self.prefix[2 * self.radius + 1..]);
-        for ((sum, value), (&start, &end)) in self.sums.iter_mut().zip(row).zip(ends) {
-            let new = end.wrapping_sub(start);
-            *sum = sum.wrapping_add(new.wrapping_sub(*value));
-            *value = new;
-        }
+        let ends = &self.prefix[2 * self.radius + 1..];
+        replace(self.sums, row, &self.prefix[..self.width], ends);
         self.pushed += 1;
         if self.pushed <= self.radius as u64 {
             return None;
@@ -113,20 +144,66 @@ impl<'b> BoxSum<'b> {
     }
 }
 
-/// Writes the sums of the values up to each, and the last one to the `radius` places behind them; the
-/// `radius` + 1 places before them stay.
-fn sum_up(values: impl Iterator<Item = u32>, radius: usize, width: usize, prefix: &mut [u32]) {
-    let (row, behind) = prefix[radius + 1..].split_at_mut(width);
+/// Elements that loops take at once, so that few instructions are left for the loop itself.
+const TOGETHER: usize = 8;
+
+/// Puts the differences of `ends` and `starts` into `row`, and what that changes into `sums`.
+///
+/// Only as arguments of a call are slices known not to overlap, without which the compiler does not
+/// vectorize the loop.
+#[inline(never)]
+fn replace(sums: &mut [u32], row: &mut [u32], starts: &[u32], ends: &[u32]) {
+    let replace = |(((sum, value), &start), &end): (((&mut u32, &mut u32), &u32), &u32)| {
+        let new = end.wrapping_sub(start);
+        *sum = sum.wrapping_add(new.wrapping_sub(*value));
+        *value = new;
+    };
+    #[cfg(not(cortex_m))]
+    let done = 0;
+    #[cfg(cortex_m)]
+    let done = helium::replace(sums, row, starts, ends);
+    let (sums, last_sums) = sums[done..].as_chunks_mut::<TOGETHER>();
+    let (row, last_row) = row[done..].as_chunks_mut::<TOGETHER>();
+    let (starts, last_starts) = starts[done..].as_chunks::<TOGETHER>();
+    let (ends, last_ends) = ends[done..].as_chunks::<TOGETHER>();
+    for (((sums, row), starts), ends) in sums.iter_mut().zip(row).zip(starts).zip(ends) {
+        let sums = sums.iter_mut().zip(row);
+        sums.zip(starts).zip(ends).for_each(replace);
+    }
+    let last = last_sums.iter_mut().zip(last_row);
+    last.zip(last_starts).zip(last_ends).for_each(replace);
+}
+
+/// [`sum_up`] of the anomalies of residuals.
+fn sum_up_anomalies(
+    residuals: impl Iterator<Item = i32>,
+    comparison: Comparison,
+    sum: u32,
+    row: &mut [u32],
+) -> u32 {
+    // One loop a comparison, without a choice inside.
+    match comparison {
+        Comparison::Absolute => sum_up(residuals.map(|r| Comparison::Absolute.of(r)), sum, row),
+        Comparison::Dark => sum_up(residuals.map(|r| Comparison::Dark.of(r)), sum, row),
+        Comparison::Bright => sum_up(residuals.map(|r| Comparison::Bright.of(r)), sum, row),
+    }
+}
+
+/// Writes the sums of the values up to each, from `sum` on; the last one.
+fn sum_up(values: impl Iterator<Item = u32>, mut sum: u32, row: &mut [u32]) -> u32 {
     for (place, value) in row.iter_mut().zip(values) {
         *place = value;
     }
-    let mut sum = 0_u32;
-    let mut add = |place: &mut u32| {
-        sum = sum.wrapping_add(*place);
-        *place = sum;
+    let mut add = |value: u32| {
+        sum = sum.wrapping_add(value);
+        sum
     };
-    let (groups, rest) = row.as_chunks_mut::<4>();
-    groups.iter_mut().flatten().for_each(&mut add);
-    rest.iter_mut().for_each(add);
-    behind.fill(sum);
+    let (groups, rest) = row.as_chunks_mut::<TOGETHER>();
+    for group in groups {
+        *group = group.map(&mut add);
+    }
+    for place in rest {
+        *place = add(*place);
+    }
+    sum
 }

@@ -9,6 +9,9 @@ pub fn twin(row: &Row<'_>, output: &mut [u8]) {
     if row.format == Format::paired(8) {
         return scalar::paired::<8>(row, output);
     }
+    if row.format == Format::doubled(4, 8, 128) {
+        return scalar::doubled::<4, 8, 16>(row, output);
+    }
     match (row.format.lanes, row.format.depth) {
         (4, 1) => scalar::activations::<4, 1>(row, output),
         (4, 8) => scalar::activations::<4, 8>(row, output),
@@ -137,7 +140,7 @@ impl Case {
         let channels: Vec<Channel> = (0..lanes).map(channel).collect();
         Self {
             lines,
-            weights: packed(&channels, format),
+            weights: packed(&channels, format, &shape.stretches),
             format,
             shape,
             channels,
@@ -156,6 +159,13 @@ impl Case {
 
     /// The output of some code for this row, among bytes that it must leave alone.
     pub fn run(&self, code: impl Fn(&Row<'_>, &mut [u8])) -> Vec<u8> {
+        let mut output = vec![UNTOUCHED; self.output_len()];
+        self.with(|row| code(row, &mut output));
+        output
+    }
+
+    /// Hands the row to some code.
+    pub fn with(&self, code: impl FnOnce(&Row<'_>)) {
         let stretches = self.lines.iter().zip(&self.shape.stretches);
         let stretches: Vec<Stretch<'_>> = stretches
             .map(|(bytes, &(step, length))| Stretch {
@@ -164,39 +174,47 @@ impl Case {
                 length,
             })
             .collect();
-        let row = Row {
+        code(&Row {
             stretches: &stretches,
             width: self.shape.width,
             weights: &self.weights,
             format: self.format,
             outputs: self.shape.channels,
             step: self.step(),
-        };
-        let mut output = vec![UNTOUCHED; self.output_len()];
-        code(&row, &mut output);
-        output
+        });
     }
 
     /// What any code's output must be, from the definition.
     pub fn expected(&self) -> Vec<u8> {
+        let mut output = vec![UNTOUCHED; self.output_len()];
+        let sums = self.expected_sums();
+        for (x, sums) in sums.chunks(self.shape.channels).enumerate() {
+            for (c, (&sum, channel)) in sums.iter().zip(&self.channels).enumerate() {
+                let activation = requantize(sum, channel.shift);
+                output[x * self.step() + c] = activation ^ self.format.centre;
+            }
+        }
+        output
+    }
+
+    /// The channels' sums of one pixel after the other, from the definition.
+    pub fn expected_sums(&self) -> Vec<i32> {
         let centre = self.format.centre;
         let value = |byte: u8| i32::from(byte ^ centre) - i32::from(centre);
-        let mut output = vec![UNTOUCHED; self.output_len()];
+        let mut sums = Vec::new();
         for x in 0..self.shape.width {
             let stretches = self.lines.iter().zip(&self.shape.stretches);
             let taps: Vec<i32> = stretches
                 .flat_map(|(bytes, &(step, length))| &bytes[x * step..][..length])
                 .map(|&byte| value(byte))
                 .collect();
-            let channels = self.channels.iter().take(self.shape.channels);
-            for (c, channel) in channels.enumerate() {
+            for channel in self.channels.iter().take(self.shape.channels) {
                 let products = taps.iter().zip(&channel.weights);
-                let sum: i32 = products.map(|(a, &w)| a * i32::from(w)).sum();
-                let activation = requantize(channel.bias + sum, channel.shift);
-                output[x * self.step() + c] = activation ^ centre;
+                let products = products.map(|(a, &w)| a * i32::from(w));
+                sums.push(channel.bias + products.sum::<i32>());
             }
         }
-        output
+        sums
     }
 }
 
@@ -204,21 +222,41 @@ impl Case {
 pub const UNTOUCHED: u8 = 0xcc;
 
 /// Blocks of a format.
-fn packed(channels: &[Channel], format: Format) -> Vec<u8> {
+fn packed(channels: &[Channel], format: Format, stretches: &[(usize, usize)]) -> Vec<u8> {
     let order: &[usize] = if format.paired { &[0, 2, 1, 3] } else { &[] };
     let mut bytes = Vec::new();
     for block in channels.chunks(format.lanes) {
         bytes.extend(block.iter().flat_map(|lane| lane.bias.to_le_bytes()));
         bytes.extend(block.iter().flat_map(|lane| lane.shift.to_le_bytes()));
-        for start in (0..block[0].weights.len()).step_by(format.depth) {
+        let mut start = 0;
+        for size in stretches
+            .iter()
+            .flat_map(|&(_, length)| groups(length, format))
+        {
             for lane in block {
-                for place in 0..format.depth {
+                for place in 0..size {
                     let place = order.get(place).unwrap_or(&place);
                     let weight = i16::from(lane.weights[start + place]).to_le_bytes();
                     bytes.extend(&weight[..format.weight()]);
                 }
             }
+            start += size;
         }
     }
     bytes
+}
+
+/// How many weights of a lane lie together, one group after the other.
+fn groups(mut length: usize, format: Format) -> Vec<usize> {
+    let mut groups = Vec::new();
+    while length > 0 {
+        let twice = format.doubled && length >= 2 * format.depth;
+        groups.push(if twice {
+            2 * format.depth
+        } else {
+            format.depth
+        });
+        length -= groups[groups.len() - 1];
+    }
+    groups
 }

@@ -4,7 +4,6 @@
 //! `B` are bytes: borrowed on a target, owned by the judge. Integers in them are little-endian.
 
 use heapless::{String, Vec};
-use residua_edge::engine::native::kernel::Format;
 use residua_shared::{frame::Size, net::MAX_KERNEL, rule::DecisionRule, verdict::Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -40,14 +39,27 @@ pub enum Engine<B> {
     /// The native engine, with this ONNX file, by the kernel of this number among those that the
     /// processor can run, from the slowest.
     Native(B, u8),
+    /// The same with a part done twice: only to count instructions.
+    NativeTwice(B, u8, Part),
     /// tract, with this ONNX file.
     Tract(B),
     /// tract, with the first layers of a network as an ONNX file for images of the graph's own
     /// size: only the last one's activations are replied, to find where tract goes astray.
     TractLayers(B),
     /// No network: this row alone by the kernel of this number, whose bytes are replied as
-    /// activations. There is one image, of which nothing is used.
+    /// activations (sums of the last layer as i32). There is one image, of which nothing is used.
     Row(Row<B>, u8),
+}
+
+/// A part of an inspection by the native engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Part {
+    /// None of it.
+    Nothing,
+    /// The kernel's work for the layer of this number.
+    Layer(u8),
+    /// What follows the engine.
+    Path,
 }
 
 /// One output row of one layer, as `residua_edge`'s kernels take it.
@@ -57,13 +69,10 @@ pub struct Row<B> {
     pub stretches: Vec<Stretch<B>, { 2 * MAX_KERNEL }>,
     /// Pixels computed.
     pub width: u32,
-    /// The packed weights.
+    /// The weights, packed in the kernel's first format, or in that of the last layer.
     pub weights: B,
-    /// Output channels in a block, input bytes multiplied together, and what is taken from
-    /// activations.
-    pub format: (u8, u8, u8),
-    /// Whether weights are pairs of i16.
-    pub paired: bool,
+    /// Whether it is a row of the last layer.
+    pub last: bool,
     /// Channels computed of each pixel.
     pub outputs: u32,
     /// Bytes from an output pixel to the next.
@@ -86,17 +95,6 @@ pub const GUARD: usize = 64;
 
 /// What lies in the memory of a row and behind it before.
 pub const UNTOUCHED: u8 = 0xcc;
-
-impl<B> Row<B> {
-    /// The weights' format.
-    pub fn format(&self) -> Format {
-        let (lanes, depth, centre) = self.format;
-        Format {
-            paired: self.paired,
-            ..Format::new(lanes.into(), depth.into(), centre)
-        }
-    }
-}
 
 /// To every image one; after a failure none to the rest of the case.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -134,6 +132,9 @@ impl<B: AsRef<[u8]>> Case<B> {
                 Engine::Given(bytes) => Engine::Given(bytes.as_ref()),
                 Engine::Reference(bytes) => Engine::Reference(bytes.as_ref()),
                 Engine::Native(bytes, kernel) => Engine::Native(bytes.as_ref(), *kernel),
+                Engine::NativeTwice(bytes, kernel, part) => {
+                    Engine::NativeTwice(bytes.as_ref(), *kernel, *part)
+                }
                 Engine::Tract(bytes) => Engine::Tract(bytes.as_ref()),
                 Engine::TractLayers(bytes) => Engine::TractLayers(bytes.as_ref()),
                 Engine::Row(row, kernel) => Engine::Row(row.borrowed(), *kernel),
@@ -160,8 +161,7 @@ impl<B: AsRef<[u8]>> Row<B> {
             stretches: stretches.collect(),
             width: self.width,
             weights: self.weights.as_ref(),
-            format: self.format,
-            paired: self.paired,
+            last: self.last,
             outputs: self.outputs,
             step: self.step,
         }

@@ -7,26 +7,29 @@ use residua_edge::{
     engine::{
         Engine as Runtime, EngineError,
         native::{
-            Native,
-            kernel::{self, Kernel, Stretch},
+            Native, Plan,
+            kernel::{self, Format, Kernel, Stretch},
         },
         reference::Reference,
     },
-    inspector::{Buffers, Inspection, Inspector},
+    inspector::{Buffers, Inspection, Inspector, decide},
     map::AnomalyMap,
     regions::{RegionEntry, RunEntry},
 };
 use residua_shared::{
     buffer::BufferError,
     frame::{Frame, MAX_SIDE, Size},
-    net::MAX_KERNEL,
+    net::{MAX_KERNEL, Net},
     onnx,
     verdict::Region,
     wire::{MAX_FRAME, Message, Report, Time, encode},
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
-use crate::case::{Answer, Case, Engine, GUARD, Reply, Row, UNTOUCHED};
+use crate::{
+    case::{Answer, Case, Engine, GUARD, Part, Reply, Row, UNTOUCHED},
+    twice::twice,
+};
 
 /// Bytes of the longest case, enough for the paper's network.
 pub const MAX_CASE: usize = 17 << 17;
@@ -143,14 +146,22 @@ pub fn run(case: &Case<&[u8]>, memory: &mut Memory<'_>, emit: &mut impl FnMut(&[
             .and_then(|net| Reference::new(net, case.input, scratch))
             .map_err(failure)
             .and_then(|engine| inspect(case, engine, memory, emit)),
-        Engine::Native(file, number) => match kernel::all().get(usize::from(*number)) {
-            Some(&kernel) => onnx::read(file, bits)
-                .map_err(EngineError::from)
-                .and_then(|net| Native::new(&net, case.input, kernel, &mut *weights, &mut *scratch))
-                .map_err(failure)
-                .and_then(|engine| inspect(case, engine, memory, emit)),
-            None => Err(failure(format_args!("there is no kernel {number} here"))),
-        },
+        Engine::Native(file, number) => {
+            let kernel = |_: &Net<'_>, _: usize| kernel::all().get(usize::from(*number)).copied();
+            native(case, file, kernel, [weights, scratch], memory, emit)
+        }
+        Engine::NativeTwice(file, number, part) => {
+            let kernel = |net: &Net<'_>, weights| {
+                let formats = kernel::all().get(usize::from(*number))?.formats();
+                let layers = Plan::new(net).ok()?.packed_layers(formats);
+                let within = match part {
+                    Part::Layer(layer) => layers.get(usize::from(*layer))?.clone(),
+                    Part::Nothing | Part::Path => 0..0,
+                };
+                twice(*number, weights + within.start..weights + within.end)
+            };
+            native(case, file, kernel, [weights, scratch], memory, emit)
+        }
         Engine::Row(row, number) => match kernel::all().get(usize::from(*number)) {
             Some(&kernel) => activations(row, kernel, weights, memory, emit),
             None => Err(failure(format_args!("there is no kernel {number} here"))),
@@ -206,13 +217,33 @@ fn inspect(
     for repetition in 1..=case.repetitions {
         for (number, pixels) in (case.first..).zip(case.images.chunks_exact(size.area())) {
             let frame = Frame::new(size, pixels).map_err(failure)?;
-            let inspection = inspector.inspect(frame, &mut buffers).map_err(failure)?;
+            let mut inspection = inspector.inspect(frame, &mut buffers).map_err(failure)?;
+            if let Engine::NativeTwice(.., Part::Path) = case.engine {
+                inspection = decide(rule, frame, &mut buffers).map_err(failure)?;
+            }
             if repetition == case.repetitions {
                 answer(number, inspection, case, mask, memory.reply, emit)?;
             }
         }
     }
     Ok(())
+}
+
+/// The images by the native engine with the kernel that there is for a network and for weights that
+/// are packed to this address.
+fn native(
+    case: &Case<&[u8]>,
+    file: &[u8],
+    kernel: impl Fn(&Net<'_>, usize) -> Option<&'static dyn Kernel>,
+    [weights, scratch]: [&mut [u8]; 2],
+    memory: &mut Memory<'_>,
+    emit: &mut impl FnMut(&[u8]),
+) -> Result<(), Failure> {
+    let net = onnx::read(file, case.rule.scale().fraction_bits()).map_err(failure)?;
+    let first = weights.as_ptr().addr().next_multiple_of(ALIGNMENT);
+    let kernel = kernel(&net, first).ok_or_else(|| failure("there is no such kernel here"))?;
+    let engine = Native::new(&net, case.input, kernel, weights, scratch).map_err(failure)?;
+    inspect(case, engine, memory, emit)
 }
 
 /// One row by a kernel. Its weights are moved to where an engine's lie: some kernels take others
@@ -224,11 +255,6 @@ fn activations(
     memory: &mut Memory<'_>,
     emit: &mut impl FnMut(&[u8]),
 ) -> Result<(), Failure> {
-    let format = row.format();
-    if !kernel.formats().contains(&format) {
-        let name = kernel.name();
-        return Err(failure(format_args!("{name} does not take {format:?}")));
-    }
     let skipped = weights.as_ptr().align_offset(ALIGNMENT);
     let weights = part("weights", &mut weights[skipped..], row.weights.len())?;
     weights.copy_from_slice(row.weights);
@@ -239,10 +265,12 @@ fn activations(
     });
     let stretches: Vec<Stretch<'_>, { 2 * MAX_KERNEL }> = stretches.collect();
     let (width, outputs, step) = (row.width as usize, row.outputs as usize, row.step as usize);
-    let own = width.saturating_sub(1) * step + outputs;
-    let output = part("mask", memory.mask, own + GUARD)?;
-    output.fill(UNTOUCHED);
-    let row = kernel::Row {
+    let format = if row.last {
+        Format::output(kernel.centre())
+    } else {
+        kernel.formats()[0]
+    };
+    let packed = kernel::Row {
         stretches: &stretches,
         width,
         weights,
@@ -250,8 +278,19 @@ fn activations(
         outputs,
         step,
     };
-    kernel.activations(&row, &mut output[..own]);
-    send(&Reply::Activations(output), memory.reply, emit);
+    let reply = if row.last {
+        let output = part("reconstruction", memory.reconstruction, width + GUARD / 4)?;
+        output.fill(i32::from_ne_bytes([UNTOUCHED; 4]));
+        kernel.sums(&packed, &mut output[..width]);
+        bytemuck::cast_slice(output)
+    } else {
+        let own = width.saturating_sub(1) * step + outputs;
+        let output = part("mask", memory.mask, own + GUARD)?;
+        output.fill(UNTOUCHED);
+        kernel.activations(&packed, &mut output[..own]);
+        output
+    };
+    send(&Reply::Activations(reply), memory.reply, emit);
     Ok(())
 }
 

@@ -12,3 +12,4 @@ pub mod case;
 pub mod inspect;
 #[cfg(feature = "linux")]
 pub mod layers;
+mod twice;

@@ -1,12 +1,16 @@
 //! Counts the instructions of one inference on ARM targets under QEMU, and prints a table.
 //! `cargo xtask bench-arm` builds and runs it. Given the names of a processor, an engine or both, as
-//! in the table, it counts those alone.
+//! in the table, it counts those alone. With `--layers` it says what each part of the native engine
+//! takes.
 
-use std::{error::Error, path::PathBuf};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use residua_edge::regions::{max_regions, max_runs};
 use residua_host::net::config::Preset;
-use residua_runner::case::Engine;
+use residua_runner::case::{Engine, Part};
 use residua_shared::{
     frame::Size,
     onnx,
@@ -41,6 +45,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tools = std::env::var_os("RESIDUA_QEMU")
         .map(PathBuf::from)
         .ok_or("RESIDUA_QEMU is not set: run this by `cargo xtask bench-arm`")?;
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((_, words)) = words.split_first().filter(|(word, _)| *word == "--layers") {
+        return layers(&tools, words);
+    }
     let onnxruntime = std::env::var_os("RESIDUA_ONNXRUNTIME").map(PathBuf::from);
     println!(
         "Instructions are not cycles. The weights are untrained, which changes the count little: \
@@ -50,7 +58,6 @@ fn main() -> Result<(), Box<dyn Error>> {
          | target | processor | engine | preset | image | million MAC | million instructions \
          | MAC per instruction | pages |\n|---|---|---|---|---|---|---|---|---|"
     );
-    let words: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |names: [&str; 2]| words.iter().all(|word| names.contains(&word.as_str()));
     for (target, cpu, kernel) in PROCESSORS {
         let line = |case: &Case, engine, preset, macs| -> Result<(), Box<dyn Error>> {
@@ -101,6 +108,75 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What the native engine's layers take, and what it takes beside them.
+///
+/// A part takes what the count rises by when the part is done twice, so that it is counted where it
+/// runs, on what is there then.
+fn layers(tools: &Path, words: &[String]) -> Result<(), Box<dyn Error>> {
+    println!(
+        "A layer is what the kernel takes for it; the engine's other work brings image rows into their \
+         ring, finds what is due and where it lies. Images are {SIDE}x{SIDE}.\n\n\
+         | processor | preset | part | million MAC | thousand instructions | share \
+         | MAC per instruction |\n|---|---|---|---|---|---|---|"
+    );
+    for (target, cpu, kernel) in PROCESSORS {
+        for (name, preset) in PRESETS {
+            if !words
+                .iter()
+                .all(|word| [cpu, name].contains(&word.as_str()))
+            {
+                continue;
+            }
+            let (onnx, case, macs) = case(preset)?;
+            let with = |engine| Case {
+                engine,
+                ..case.clone()
+            };
+            let native = with(Engine::Native(onnx.clone(), kernel));
+            let (all, _) = count(target, cpu, tools, &native)?;
+            let line = |part: &str, macs: Option<u64>, instructions: f64| {
+                let number = |value: Option<String>| value.unwrap_or("-".into());
+                println!(
+                    "| {cpu} | {name} | {part} | {} | {:.0} | {:.1} % | {} |",
+                    number(macs.map(|macs| format!("{:.2}", macs as f64 / 1e6))),
+                    instructions / 1e3,
+                    100.0 * instructions / all,
+                    number(macs.map(|macs| format!("{:.2}", macs as f64 / instructions))),
+                );
+            };
+            let net = onnx::read(&onnx, case.rule.scale().fraction_bits())?;
+            let with_twice = |part| -> Result<f64, String> {
+                let case = with(Engine::NativeTwice(onnx.clone(), kernel, part));
+                Ok(target.count(&case, cpu, tools, false)?.instructions as f64)
+            };
+            let once = with_twice(Part::Nothing)?;
+            let path = with_twice(Part::Path)? - once;
+            let mut rest = all - path;
+            for (index, layer) in net.layers().iter().enumerate() {
+                let instructions = with_twice(Part::Layer(index as u8))? - once;
+                rest -= instructions;
+                let shape = format!(
+                    "{}: {} to {} channels, kernel {}{}",
+                    layer.name,
+                    layer.input_channels,
+                    layer.channels(),
+                    layer.kernel,
+                    match (layer.depth_to_space, layer.stride) {
+                        (true, _) => ", depth to space",
+                        (_, 2) => ", stride 2",
+                        _ => "",
+                    }
+                );
+                line(&shape, Some(net.layer_macs(index)), instructions);
+            }
+            line("the engine's other work", None, rest);
+            line("inspection path", None, path);
+            line("all", Some(macs), all);
+        }
+    }
+    Ok(())
+}
+
 /// One line of the table; no multiply-accumulates where no network runs.
 fn row(words: [&str; 4], macs: Option<u64>, instructions: f64, pages: Option<u64>) {
     let number = |value: Option<String>| value.unwrap_or("-".into());
@@ -141,7 +217,7 @@ fn case(preset: Preset) -> Result<(Vec<u8>, Case, u64), Box<dyn Error>> {
 fn count(
     target: &Target,
     cpu: &str,
-    tools: &std::path::Path,
+    tools: &Path,
     case: &Case,
 ) -> Result<(f64, Option<u64>), Box<dyn Error>> {
     let counted = |repetitions, pages| -> Result<Count, String> {

@@ -20,15 +20,26 @@ const INSTALL: &[Step<Workspace>] = &[
     ("QEMU plugin", build_plugin),
 ];
 
-/// Installs what is missing, then counts and prints a table; with onnxruntime where it runs.
-pub fn run(onnxruntime: bool) -> Result<()> {
-    let rest: &[Step<Workspace>] = if onnxruntime {
-        &[
+/// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// Whole inferences.
+    Engines,
+    /// The same, by onnxruntime too, where it runs.
+    EnginesAndOnnxruntime,
+    /// Each part of the native engine's inferences.
+    Layers,
+}
+
+/// Installs what is missing, then counts and prints a table.
+pub fn run(what: What) -> Result<()> {
+    let rest: &[Step<Workspace>] = match what {
+        What::Engines => &[("counting", count)],
+        What::EnginesAndOnnxruntime => &[
             ("onnxruntime for ARM", onnxruntime::install),
             ("counting", count_all),
-        ]
-    } else {
-        &[("counting", count)]
+        ],
+        What::Layers => &[("counting", count_layers)],
     };
     run_all(&[INSTALL, rest].concat(), &Workspace::of_this_program())
 }
@@ -68,6 +79,10 @@ fn count(workspace: &Workspace) -> Result<()> {
 fn count_all(workspace: &Workspace) -> Result<()> {
     let folder = onnxruntime::folder(workspace);
     run_command(counting(workspace).env("RESIDUA_ONNXRUNTIME", folder))
+}
+
+fn count_layers(workspace: &Workspace) -> Result<()> {
+    run_command(counting(workspace).args(["--", "--layers"]))
 }
 
 fn counting(workspace: &Workspace) -> Command {

@@ -24,6 +24,8 @@ mod workspace;
 
 use std::{path::Path, process::ExitCode};
 
+use bench_arm::What;
+
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
@@ -33,9 +35,10 @@ commands:
   package                 build Debian packages of residua-edge for arm64 and armhf
   bench                   time the native engine beside onnxruntime, tract and PyTorch, which is
                           installed for it (some GB)
-  bench-arm [--onnxruntime]
+  bench-arm [--onnxruntime | --layers]
                           count instructions per inference on ARM, under QEMU; also onnxruntime's on
-                          64-bit ARM, whose library is taken from npm for it (about 0.1 GB)
+                          64-bit ARM, whose library is taken from npm for it (about 0.1 GB); or by
+                          layers of the native engine
   bench-train             time training steps beside PyTorch, which is installed for it (some GB)
   models [NAME..] [--dagm DIR]
                           train, export and measure the models in models/ anew
@@ -50,9 +53,7 @@ enum Task<'a> {
     TestSome(&'a [String]),
     Package,
     Bench,
-    BenchArm {
-        onnxruntime: bool,
-    },
+    BenchArm(bench_arm::What),
     BenchTrain,
     Models {
         names: &'a [String],
@@ -72,8 +73,9 @@ fn parse(arguments: &[String]) -> Option<Task<'_>> {
         ("test", _) => Some(Task::TestSome(rest)),
         ("package", []) => Some(Task::Package),
         ("bench", []) => Some(Task::Bench),
-        ("bench-arm", []) => Some(Task::BenchArm { onnxruntime: false }),
-        ("bench-arm", ["--onnxruntime"]) => Some(Task::BenchArm { onnxruntime: true }),
+        ("bench-arm", []) => Some(Task::BenchArm(What::Engines)),
+        ("bench-arm", ["--onnxruntime"]) => Some(Task::BenchArm(What::EnginesAndOnnxruntime)),
+        ("bench-arm", ["--layers"]) => Some(Task::BenchArm(What::Layers)),
         ("bench-train", []) => Some(Task::BenchTrain),
         ("models", [.., "--dagm", folder]) => Some(Task::Models {
             names: named(&rest[..rest.len() - 2])?,
@@ -107,7 +109,7 @@ fn main() -> ExitCode {
         Task::TestSome(arguments) => test::run_some(arguments),
         Task::Package => package::run(),
         Task::Bench => bench::run(),
-        Task::BenchArm { onnxruntime } => bench_arm::run(onnxruntime),
+        Task::BenchArm(what) => bench_arm::run(what),
         Task::BenchTrain => bench_train::run(),
         Task::Models { names, dagm } => models::run(names, dagm),
         Task::Miri => miri::run(),
@@ -140,6 +142,10 @@ mod tests {
         assert!(matches!(
             parse(&two),
             Some(Task::Models { names, dagm: Some(_) }) if names.len() == 2
+        ));
+        assert!(matches!(
+            parse(&words(&["bench-arm", "--layers"])),
+            Some(Task::BenchArm(What::Layers))
         ));
         assert!(parse(&words(&["models", "--dagm"])).is_none());
         assert!(parse(&[]).is_none());

@@ -49,6 +49,9 @@ pub struct Format {
     /// Whether weights are i16, each four of a lane in the order 0, 2, 1, 3: as pairs for the even
     /// and the odd ones of four bytes.
     pub paired: bool,
+    /// Whether a lane's weights for twice the depth lie together, as far as a stretch has so many
+    /// bytes left.
+    pub doubled: bool,
 }
 
 impl Format {
@@ -64,6 +67,15 @@ impl Format {
             depth,
             centre,
             paired: false,
+            doubled: false,
+        }
+    }
+
+    /// A format of twice the depth as far as there are so many bytes.
+    pub const fn doubled(lanes: usize, depth: usize, centre: u8) -> Self {
+        Self {
+            doubled: true,
+            ..Self::new(lanes, depth, centre)
         }
     }
 
@@ -80,8 +92,12 @@ impl Format {
         if self.paired { 2 } else { 1 }
     }
 
-    /// Where, among the weights of a stretch, a lane's weight for one of its bytes lies.
-    pub(super) fn place(self, lane: usize, byte: usize) -> usize {
+    /// Where, among the weights of a stretch of so many bytes, a lane's weight for one of them lies.
+    pub(super) fn place(self, lane: usize, byte: usize, length: usize) -> usize {
+        let twice = 2 * self.depth;
+        if self.doubled && byte < length / twice * twice {
+            return (byte / twice * self.lanes + lane) * twice + byte % twice;
+        }
         let (group, place) = (byte / self.depth, byte % self.depth);
         let place = if self.paired {
             [0, 2, 1, 3][place]
@@ -211,7 +227,7 @@ impl<'a> Row<'a> {
 
 /// Tiles of the first of these sizes that is not wider than the row (the last size is 1), each with
 /// its first pixel; the last tile may cover pixels of the one before again.
-#[cfg(any(all(feature = "std", target_arch = "x86_64"), cortex_m))]
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 fn spans<const SIZES: usize>(
     sizes: [usize; SIZES],
     width: usize,

@@ -57,7 +57,12 @@ impl Line {
     }
 
     fn index(&self, row: i64) -> usize {
-        row.rem_euclid(self.rows.max(1) as i64) as usize
+        let rows = self.rows.max(1);
+        match u32::try_from(row) {
+            // Where registers have 32 bits, a division of 64 takes a hundred instructions.
+            Ok(row) => (row % rows as u32) as usize,
+            Err(_) => row.rem_euclid(rows as i64) as usize,
+        }
     }
 
     /// Where in a line its first pixel lies.

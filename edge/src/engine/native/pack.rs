@@ -1,5 +1,7 @@
 //! Weights in the order in which a kernel reads them.
 
+use core::ops::Range;
+
 use heapless::Vec;
 use residua_shared::net::Layer;
 
@@ -54,6 +56,10 @@ impl Parts {
 
     pub fn end(&self) -> usize {
         self.0.last().map_or(0, Packed::end)
+    }
+
+    pub fn range(&self) -> Range<usize> {
+        self.0.first().map_or(0, |part| part.start)..self.end()
     }
 }
 
@@ -205,7 +211,7 @@ impl Packed {
                     };
                     let weight = i16::from(weight as i8).to_le_bytes();
                     put(
-                        start + format.place(lane, index),
+                        start + format.place(lane, index, stretch),
                         &weight[..format.weight()],
                     );
                 }

@@ -1,5 +1,7 @@
 //! Where everything lies: from a network to the arena's layout.
 
+use core::ops::Range;
+
 use heapless::Vec;
 use residua_shared::{
     buffer::BufferError,
@@ -211,6 +213,11 @@ impl Plan {
     /// Bytes of the weights, packed for a kernel with these formats, from an aligned address on.
     pub fn packed_len(&self, formats: &[Format]) -> usize {
         self.packing(formats).last().map_or(0, Parts::end)
+    }
+
+    /// Where each layer's weights lie among those packed for a kernel with these formats.
+    pub fn packed_layers(&self, formats: &[Format]) -> Vec<Range<usize>, MAX_LAYERS> {
+        self.packing(formats).iter().map(Parts::range).collect()
     }
 
     /// Packs the weights of the network that this plan is of, for [`super::Native::packed`], into

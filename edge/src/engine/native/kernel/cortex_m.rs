@@ -20,23 +20,23 @@ pub use helium::Helium;
 #[derive(Clone, Copy, Debug)]
 struct Taps {
     bytes: *const u8,
-    step: usize,
     length: usize,
+    step: usize,
 }
 
 impl Taps {
     const END: Self = Self {
         bytes: ptr::null(),
-        step: 0,
         length: 0,
+        step: 0,
     };
 
     /// The row's stretches, and the end.
     fn table(row: &Row<'_>) -> Vec<Self, { 2 * MAX_KERNEL + 1 }> {
         let taps = row.stretches.iter().map(|stretch| Self {
             bytes: stretch.bytes.as_ptr(),
-            step: stretch.step,
             length: stretch.length,
+            step: stretch.step,
         });
         taps.filter(|taps| taps.length > 0)
             .chain([Self::END])

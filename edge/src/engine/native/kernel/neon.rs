@@ -21,7 +21,7 @@ pub struct Neon;
 
 const LANES: usize = 4;
 const PIXELS: usize = 4;
-const FORMAT: Format = Format::new(LANES, 8, CENTRE);
+const FORMAT: Format = Format::doubled(LANES, 8, CENTRE);
 const CENTRE: u8 = 128;
 
 impl Kernel for Neon {
@@ -50,22 +50,22 @@ struct Four {
     requantize: Requantize,
 }
 
-/// The products of one pixel's 16 taps, in two registers, and four channels' weights, in eight.
+/// The products of one pixel's 16 taps, in one register, and four channels' weights, in four.
 ///
 /// Weights are within ±127 and taps within -128 to 127, so that a sum of two products, at most
 /// 2 · 127 · 128 = 32512, fits 16 bits: one addition into 32 bits serves both.
 macro_rules! sixteen {
     ($taps:literal, $($sum:literal),*) => {
         concat!(
-            "ldp d8, d9, [", $taps, "], #16\n",
-            "smull v10.8h, v8.8b, v0.8b\n",
-            "smull v11.8h, v8.8b, v1.8b\n",
-            "smull v12.8h, v8.8b, v2.8b\n",
-            "smull v13.8h, v8.8b, v3.8b\n",
-            "smlal v10.8h, v9.8b, v4.8b\n",
-            "smlal v11.8h, v9.8b, v5.8b\n",
-            "smlal v12.8h, v9.8b, v6.8b\n",
-            "smlal v13.8h, v9.8b, v7.8b\n",
+            "ldr q4, ", $taps, "\n",
+            "smull v8.8h, v4.8b, v0.8b\n",
+            "smull v9.8h, v4.8b, v1.8b\n",
+            "smull v10.8h, v4.8b, v2.8b\n",
+            "smull v11.8h, v4.8b, v3.8b\n",
+            "smlal2 v8.8h, v4.16b, v0.16b\n",
+            "smlal2 v9.8h, v4.16b, v1.16b\n",
+            "smlal2 v10.8h, v4.16b, v2.16b\n",
+            "smlal2 v11.8h, v4.16b, v3.16b\n",
             add_up!($($sum),*)
         )
     };
@@ -75,11 +75,11 @@ macro_rules! sixteen {
 macro_rules! eight {
     ($taps:literal, $($sum:literal),*) => {
         concat!(
-            "ldr d8, [", $taps, "]\n",
-            "smull v10.8h, v8.8b, v0.8b\n",
-            "smull v11.8h, v8.8b, v1.8b\n",
-            "smull v12.8h, v8.8b, v2.8b\n",
-            "smull v13.8h, v8.8b, v3.8b\n",
+            "ldr d4, ", $taps, "\n",
+            "smull v8.8h, v4.8b, v0.8b\n",
+            "smull v9.8h, v4.8b, v1.8b\n",
+            "smull v10.8h, v4.8b, v2.8b\n",
+            "smull v11.8h, v4.8b, v3.8b\n",
             add_up!($($sum),*)
         )
     };
@@ -90,16 +90,16 @@ macro_rules! add_up {
         concat!(
             "sadalp ",
             $a,
-            ".4s, v10.8h\n",
+            ".4s, v8.8h\n",
             "sadalp ",
             $b,
-            ".4s, v11.8h\n",
+            ".4s, v9.8h\n",
             "sadalp ",
             $c,
-            ".4s, v12.8h\n",
+            ".4s, v10.8h\n",
             "sadalp ",
             $d,
-            ".4s, v13.8h\n",
+            ".4s, v11.8h\n",
         )
     };
 }
@@ -128,31 +128,27 @@ impl Tile<PIXELS, LANES> for Four {
                 "ldp {p0}, {step}, [{walk}], #16",
                 "ldr {left}, [{walk}], #8",
                 "madd {p0}, {x}, {step}, {p0}",
-                "add {p1}, {p0}, {step}",
-                "add {p2}, {p1}, {step}",
-                "add {p3}, {p2}, {step}",
+                "add {p2}, {p0}, {step}, lsl #1",
                 "subs {left}, {left}, #16",
                 "b.lo 4f",
                 "3:",
-                "ldp d2, d3, [{weights}, #16]",
-                "ldp d4, d5, [{weights}, #32]",
-                "ldp d6, d7, [{weights}, #48]",
-                "ldp d0, d1, [{weights}], #64",
-                sixteen!("{p0}", "v16", "v17", "v18", "v19"),
-                sixteen!("{p1}", "v20", "v21", "v22", "v23"),
-                sixteen!("{p2}", "v24", "v25", "v26", "v27"),
-                sixteen!("{p3}", "v28", "v29", "v30", "v31"),
+                "ldp q0, q1, [{weights}], #32",
+                "ldp q2, q3, [{weights}], #32",
+                sixteen!("[{p0}, {step}]", "v20", "v21", "v22", "v23"),
+                sixteen!("[{p0}], #16", "v16", "v17", "v18", "v19"),
+                sixteen!("[{p2}, {step}]", "v28", "v29", "v30", "v31"),
+                sixteen!("[{p2}], #16", "v24", "v25", "v26", "v27"),
                 "subs {left}, {left}, #16",
                 "b.hs 3b",
                 "4:",
                 // Of -16 or -8.
                 "tbz {left}, #3, 5f",
-                "ldp d2, d3, [{weights}, #16]",
-                "ldp d0, d1, [{weights}], #32",
-                eight!("{p0}", "v16", "v17", "v18", "v19"),
-                eight!("{p1}", "v20", "v21", "v22", "v23"),
-                eight!("{p2}", "v24", "v25", "v26", "v27"),
-                eight!("{p3}", "v28", "v29", "v30", "v31"),
+                "ldp d0, d1, [{weights}], #16",
+                "ldp d2, d3, [{weights}], #16",
+                eight!("[{p0}, {step}]", "v20", "v21", "v22", "v23"),
+                eight!("[{p0}]", "v16", "v17", "v18", "v19"),
+                eight!("[{p2}, {step}]", "v28", "v29", "v30", "v31"),
+                eight!("[{p2}]", "v24", "v25", "v26", "v27"),
                 "5:",
                 "cmp {walk}, {end}",
                 "b.ne 2b",
@@ -167,11 +163,9 @@ impl Tile<PIXELS, LANES> for Four {
                 weights = inout(reg) self.weights => _,
                 x = in(reg) x,
                 step = out(reg) _, left = out(reg) _,
-                p0 = out(reg) _, p1 = out(reg) _, p2 = out(reg) _, p3 = out(reg) _,
+                p0 = out(reg) _, p2 = out(reg) _,
                 out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-                out("v12") _, out("v13") _,
+                out("v4") _, out("v8") _, out("v9") _, out("v10") _, out("v11") _,
                 out("v16") a, out("v17") _, out("v18") _, out("v19") _,
                 out("v20") b, out("v21") _, out("v22") _, out("v23") _,
                 out("v24") c, out("v25") _, out("v26") _, out("v27") _,

@@ -31,10 +31,31 @@ pub fn activations<const LANES: usize, const DEPTH: usize>(row: &Row<'_>, output
         lanes,
         depth,
         paired,
+        doubled,
         ..
     } = row.format;
-    assert_eq!((lanes, depth, paired), (LANES, DEPTH, false));
+    assert_eq!(
+        (lanes, depth, paired, doubled),
+        (LANES, DEPTH, false, false)
+    );
     requantized(row, output, dot::<LANES, DEPTH>);
+}
+
+/// [`Kernel::activations`] for weights of one format of twice the depth.
+pub fn doubled<const LANES: usize, const DEPTH: usize, const TWICE: usize>(
+    row: &Row<'_>,
+    output: &mut [u8],
+) {
+    let Format {
+        lanes,
+        depth,
+        paired,
+        doubled,
+        ..
+    } = row.format;
+    assert_eq!((lanes, depth, paired, doubled), (LANES, DEPTH, false, true));
+    assert_eq!(TWICE, 2 * DEPTH);
+    requantized(row, output, doubled_dot::<LANES, DEPTH, TWICE>);
 }
 
 /// [`Kernel::activations`] for pairs of weights.
@@ -86,12 +107,34 @@ fn sums_less<const CENTRE: u8>(row: &Row<'_>, output: &mut [i32]) {
         for stretch in row.stretches {
             let (these, rest) = weights.split_at(stretch.length);
             weights = rest;
-            for (x, out) in output.iter_mut().enumerate() {
-                let taps = &stretch.bytes[x * stretch.step..][..stretch.length];
-                let products = taps.iter().zip(these);
-                *out += products.map(|(&a, &w)| product(a, w, CENTRE)).sum::<i32>();
+            match (stretch.step, stretch.length) {
+                (4, 4) => add_few::<4, CENTRE>(stretch.bytes, these, output),
+                (8, 8) => add_few::<8, CENTRE>(stretch.bytes, these, output),
+                (step, length) => {
+                    for (x, out) in output.iter_mut().enumerate() {
+                        let taps = &stretch.bytes[x * step..][..length];
+                        let products = taps.iter().zip(these);
+                        *out += products.map(|(&a, &w)| product(a, w, CENTRE)).sum::<i32>();
+                    }
+                }
             }
         }
+    }
+}
+
+/// Adds the products of pixels that lie side by side and have so few taps that the compiler keeps
+/// all weights in registers.
+#[inline(always)]
+fn add_few<const LENGTH: usize, const CENTRE: u8>(
+    bytes: &[u8],
+    weights: &[u8],
+    output: &mut [i32],
+) {
+    let weights: [u8; LENGTH] = core::array::from_fn(|tap| weights[tap]);
+    let (pixels, _) = bytes.as_chunks::<LENGTH>();
+    for (out, taps) in output.iter_mut().zip(pixels) {
+        let products = taps.iter().zip(weights);
+        *out += products.map(|(&a, w)| product(a, w, CENTRE)).sum::<i32>();
     }
 }
 
@@ -116,21 +159,52 @@ fn dot<const LANES: usize, const DEPTH: usize>(
     x: usize,
     mut sums: [i32; LANES],
 ) -> [i32; LANES] {
-    let centre = row.format.centre;
-    let (groups, _) = block.weights.as_chunks::<DEPTH>();
-    let (mut weights, _) = groups.as_chunks::<LANES>();
+    let mut weights = block.weights;
     for stretch in row.stretches {
-        let (taps, _) = stretch.bytes[x * stretch.step..][..stretch.length].as_chunks::<DEPTH>();
-        let (these, rest) = weights.split_at(taps.len());
+        let taps = &stretch.bytes[x * stretch.step..][..stretch.length];
+        let (these, rest) = weights.split_at(taps.len() * LANES);
         weights = rest;
-        for (taps, weights) in taps.iter().zip(these) {
-            for (sum, weights) in sums.iter_mut().zip(weights) {
-                let products = taps.iter().zip(weights);
-                *sum += products.map(|(&a, &w)| product(a, w, centre)).sum::<i32>();
-            }
-        }
+        add_products::<LANES, DEPTH>(taps, these, row.format.centre, &mut sums);
     }
     sums
+}
+
+fn doubled_dot<const LANES: usize, const DEPTH: usize, const TWICE: usize>(
+    row: &Row<'_>,
+    block: &Block<'_>,
+    x: usize,
+    mut sums: [i32; LANES],
+) -> [i32; LANES] {
+    let centre = row.format.centre;
+    let mut weights = block.weights;
+    for stretch in row.stretches {
+        let taps = &stretch.bytes[x * stretch.step..][..stretch.length];
+        let (twice, once) = taps.split_at(taps.len() / TWICE * TWICE);
+        let (of_twice, rest) = weights.split_at(twice.len() * LANES);
+        let (of_once, rest) = rest.split_at(once.len() * LANES);
+        weights = rest;
+        add_products::<LANES, TWICE>(twice, of_twice, centre, &mut sums);
+        add_products::<LANES, DEPTH>(once, of_once, centre, &mut sums);
+    }
+    sums
+}
+
+#[inline(always)]
+fn add_products<const LANES: usize, const DEPTH: usize>(
+    taps: &[u8],
+    weights: &[u8],
+    centre: u8,
+    sums: &mut [i32; LANES],
+) {
+    let (taps, _) = taps.as_chunks::<DEPTH>();
+    let (groups, _) = weights.as_chunks::<DEPTH>();
+    let (weights, _) = groups.as_chunks::<LANES>();
+    for (taps, weights) in taps.iter().zip(weights) {
+        for (sum, weights) in sums.iter_mut().zip(weights) {
+            let products = taps.iter().zip(weights);
+            *sum += products.map(|(&a, &w)| product(a, w, centre)).sum::<i32>();
+        }
+    }
 }
 
 fn paired_dot<const LANES: usize>(

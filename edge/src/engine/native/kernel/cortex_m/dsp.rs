@@ -80,12 +80,12 @@ unsafe extern "C" fn dot(
         // The next stretch: r1 is at its byte, r2 at its weight.
         "2:",
         "ldm r0!, {{r1, r3, r12}}",
-        "cmp r12, #0",
+        "cmp r3, #0",
         "beq 4f",
         "str r0, [sp]",
         "ldr lr, [sp, #4]",
-        "mla r1, r3, lr, r1",
-        "add r12, r1, r12",
+        "mla r1, r12, lr, r1",
+        "add r12, r1, r3",
         "str r12, [sp, #8]",
         // The next four bytes: 0 and 2 in r12, 1 and 3 in lr.
         "3:",
