@@ -41,7 +41,7 @@ pub struct Args {
     /// The network [default: edge].
     #[arg(long)]
     preset: Option<Preset>,
-    /// Which skip connections it has [default: all].
+    /// Which skip connections it has [default: as in `residua train`].
     #[arg(long)]
     skips: Option<Skips>,
     /// What to learn [default: as in `residua train`].

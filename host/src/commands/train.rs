@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long)]
     preset: Option<Preset>,
     /// Which skip connections it has. Without the finest (coarse) it cannot copy what is thinner than
-    /// a few pixels: for textures that are smooth at that scale [default: all].
+    /// a few pixels [default: all for the paper presets, coarse for the others].
     #[arg(long)]
     skips: Option<Skips>,
     /// What to learn [default: mse for the paper presets, repair for the others].

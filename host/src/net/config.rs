@@ -28,10 +28,9 @@ pub enum Preset {
 }
 
 /// Which of a preset's skip connections its network has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Skips {
     /// All of them.
-    #[default]
     All,
     /// All but the finest, the only way by which what is thinner than a few pixels can be copied.
     Coarse,

@@ -192,9 +192,11 @@ impl Options {
     /// network find defects best.
     pub(crate) fn new_config(&self, dataset: &Dataset) -> RunConfig {
         let preset = self.preset.unwrap_or(Preset::Edge);
-        let (objective, learning_rate, schedule) = match preset {
-            Preset::Paper | Preset::PaperLeaky => (Objective::Mse, 1e-3, Schedule::Constant),
-            _ => (Objective::Repair, 3e-3, Schedule::OneCycle),
+        let (skips, objective, learning_rate, schedule) = match preset {
+            Preset::Paper | Preset::PaperLeaky => {
+                (Skips::All, Objective::Mse, 1e-3, Schedule::Constant)
+            }
+            _ => (Skips::Coarse, Objective::Repair, 3e-3, Schedule::OneCycle),
         };
         let objective = self.objective.unwrap_or(objective);
         RunConfig {
@@ -218,7 +220,7 @@ impl Options {
                 seed: self.seed.unwrap_or(0),
                 augmentation: Some(self.augmentation(Augmentation::of(objective))),
             },
-            network: preset.with(self.skips.unwrap_or_default()),
+            network: preset.with(self.skips.unwrap_or(skips)),
         }
     }
 

@@ -66,12 +66,9 @@ const RECIPES: &[Recipe] = &[
     Recipe::synthetic("steel-edge-tiny", "steel", EDGE_TINY),
     Recipe::dagm(
         "dagm8-edge-small",
-        "--preset edge-small --skips coarse --objective mse --epochs 4",
+        "--preset edge-small --objective mse --epochs 4",
     ),
-    Recipe::dagm(
-        "dagm8-edge",
-        "--preset edge --skips coarse --objective mse --epochs 4",
-    ),
+    Recipe::dagm("dagm8-edge", "--preset edge --objective mse --epochs 4"),
 ];
 
 /// How many images of each part `residua synth` makes for a model.
