@@ -19,11 +19,13 @@ pub enum Preset {
     Paper,
     /// The published network with the LeakyReLU of the author's code; cannot be exported.
     PaperLeaky,
-    /// 8 channels and no full-resolution skip: 7,100 multiplications a pixel.
+    /// 8 channels and no full-resolution skip: 7,100 multiplications a pixel, 5,200 with
+    /// coarse skips.
     Edge,
-    /// No convolution at full resolution but the last: 1,700 multiplications a pixel.
+    /// No convolution at full resolution but the last: 1,700 multiplications a pixel, 1,300
+    /// with coarse skips.
     EdgeSmall,
-    /// The same with fewer channels: 680 multiplications a pixel.
+    /// The same with fewer channels: 680 multiplications a pixel, 580 with coarse skips.
     EdgeTiny,
 }
 
@@ -415,6 +417,16 @@ mod tests {
             let macs = config.macs_per_pixel().unwrap();
             assert!((low..high).contains(&macs), "{preset:?}: {macs}");
             assert_eq!(config.stride(), 16);
+        }
+        for (preset, parameters, low, high) in [
+            (Preset::Edge, 37_601, 5_150.0, 5_250.0),
+            (Preset::EdgeSmall, 33_649, 1_300.0, 1_350.0),
+            (Preset::EdgeTiny, 14_169, 575.0, 585.0),
+        ] {
+            let config = preset.with(Skips::Coarse);
+            assert_eq!(config.parameters().unwrap(), parameters, "{preset:?}");
+            let macs = config.macs_per_pixel().unwrap();
+            assert!((low..high).contains(&macs), "{preset:?}: {macs}");
         }
     }
 
