@@ -42,10 +42,11 @@ impl Preset {
     /// The network that this name stands for, with these skips.
     pub fn with(self, skips: Skips) -> Config {
         let mut config = self.config();
-        if skips == Skips::Coarse && config.output.skip.take().is_none() {
-            if let Some(last) = config.decoder.last_mut() {
-                last.skip = None;
-            }
+        if skips == Skips::Coarse
+            && config.output.skip.take().is_none()
+            && let Some(last) = config.decoder.last_mut()
+        {
+            last.skip = None;
         }
         config
     }
