@@ -26,9 +26,9 @@ pub fn components(size: Size, inside: impl Fn(usize) -> bool) -> Components {
     joined(size, inside, 1)
 }
 
-/// The defects of a ground-truth mask: as [`components`], but parts with fewer than [`DEFECT_REACH`]
-/// pixels between them, across and down, are one. A mask drawn thinner than a pixel falls into dots
-/// (that of one crack of DAGM 2007, class 8, into nineteen), which would each count as a defect.
+/// The defects of a ground-truth mask: as [`components`], but parts with fewer than five pixels
+/// between them, across and down, are one. A mask drawn thinner than a pixel falls into dots (that of
+/// one crack of DAGM 2007, class 8, into nineteen), which would each count as a defect.
 pub fn defects(size: Size, inside: impl Fn(usize) -> bool) -> Components {
     joined(size, inside, DEFECT_REACH)
 }
