@@ -28,6 +28,15 @@ impl Tract {
     /// is too small for the images.
     pub fn new(onnx: &[u8], input: Size, fraction_bits: u8) -> Result<Self, EngineError> {
         let stated = residua_shared::onnx::read(onnx, fraction_bits)?.graph();
+        // With AMX tract reads behind its packed matrices where the depth is no multiple of 64, and a
+        // program may die of it (tract 0.23.9). It is told before it chooses kernels; a TRACT_CPU_ISA
+        // in the environment goes before.
+        #[cfg(target_arch = "x86_64")]
+        tract_onnx::tract_hir::tract_core::tract_data::knobs::set_config_global(
+            "TRACT_CPU_ISA",
+            "-amx-int8",
+        )
+        .map_err(runtime)?;
         let mut file = onnx;
         let model = tract_onnx::onnx()
             .model_for_read(&mut file)
