@@ -27,17 +27,8 @@ impl Kernel for Scalar {
 
 /// [`Kernel::activations`] for weights of one format.
 pub fn activations<const LANES: usize, const DEPTH: usize>(row: &Row<'_>, output: &mut [u8]) {
-    let Format {
-        lanes,
-        depth,
-        paired,
-        doubled,
-        ..
-    } = row.format;
-    assert_eq!(
-        (lanes, depth, paired, doubled),
-        (LANES, DEPTH, false, false)
-    );
+    let format = Format::new(LANES, DEPTH, row.format.centre);
+    assert_eq!(row.format, format);
     requantized(row, output, dot::<LANES, DEPTH>);
 }
 
@@ -46,14 +37,8 @@ pub fn doubled<const LANES: usize, const DEPTH: usize, const TWICE: usize>(
     row: &Row<'_>,
     output: &mut [u8],
 ) {
-    let Format {
-        lanes,
-        depth,
-        paired,
-        doubled,
-        ..
-    } = row.format;
-    assert_eq!((lanes, depth, paired, doubled), (LANES, DEPTH, false, true));
+    let format = Format::doubled(LANES, DEPTH, row.format.centre);
+    assert_eq!(row.format, format);
     assert_eq!(TWICE, 2 * DEPTH);
     requantized(row, output, doubled_dot::<LANES, DEPTH, TWICE>);
 }
