@@ -205,6 +205,18 @@ fn rows(criterion: &mut Criterion) {
             });
         });
     }
+    {
+        let mut buffer = vec![0; AnomalyMap::len_for(WIDTH, plain(5))];
+        let mut map = AnomalyMap::new(WIDTH, Comparison::Absolute, plain(5), &mut buffer).unwrap();
+        let rule = DecisionRule::new(Comparison::Absolute, plain(5), 1, 1, 1).unwrap();
+        group.bench_function("image to map, box 5", |bencher| {
+            bencher.iter(|| {
+                let row = black_box(&reconstruction);
+                let row = map.push_pixels(black_box(&image), &rule, row, &mut residuals);
+                black_box(row.unwrap());
+            });
+        });
+    }
     for (name, step) in [("runs, none", WIDTH), ("runs, every 8th pixel", 8)] {
         let map: Vec<u32> = (0..WIDTH)
             .map(|x| {

@@ -35,3 +35,4 @@ pub mod rows;
 pub mod strip;
 pub mod update;
 pub mod verdict;
+mod wide;

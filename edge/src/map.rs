@@ -5,6 +5,7 @@ mod box_sum;
 #[cfg(cortex_m)]
 mod helium;
 mod roughness;
+mod window;
 
 use residua_shared::{
     buffer::BufferError,
@@ -92,8 +93,7 @@ impl<'b> AnomalyMap<'b> {
     ) -> Result<Option<&[u32]>, BufferError> {
         BufferError::exact("residual", residual.len(), self.width)?;
         BufferError::exact("reconstruction", reconstruction.len(), self.width)?;
-        let residuals = residual.iter().copied();
-        let sums = self.anomalies.push_residuals(residuals, self.comparison);
+        let sums = self.anomalies.push_residuals(residual, self.comparison);
         Ok(weighed(sums, &mut self.weighing, reconstruction))
     }
 

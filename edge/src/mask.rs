@@ -1,5 +1,7 @@
 //! Anomaly map → mask: runs of suspect pixels.
 
+use crate::wide::wide;
+
 /// Consecutive suspect pixels of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Run {
@@ -38,15 +40,20 @@ pub fn runs(row: u16, map: &[u32], threshold: u32) -> impl Iterator<Item = Run> 
 /// Pixels that are looked at together: almost all are below the threshold.
 const TOGETHER: usize = 32;
 
-/// The first pixel above the threshold.
-fn first_suspect(map: &[u32], threshold: u32) -> Option<usize> {
-    let (groups, _) = map.as_chunks::<TOGETHER>();
-    let highest = |group: &[u32; TOGETHER]| group.iter().fold(0, |high, &value| value.max(high));
-    let quiet = groups
-        .iter()
-        .take_while(|group| highest(group) <= threshold)
-        .count();
-    let start = quiet * TOGETHER;
-    let mut rest = map[start..].iter();
-    Some(start + rest.position(|&value| value > threshold)?)
+wide! {
+    /// The first pixel above the threshold.
+    fn first_suspect(map: &[u32], threshold: u32) -> Option<usize> {
+        let (groups, _) = map.as_chunks::<TOGETHER>();
+        let quiet = |group: &&[u32; TOGETHER]| {
+            let values = group.iter().copied();
+            if cfg!(target_arch = "aarch64") {
+                // It has an instruction for the maximum of a vector, and none for any.
+                return values.fold(0, u32::max) <= threshold;
+            }
+            !values.fold(false, |above, value| above | (value > threshold))
+        };
+        let start = groups.iter().take_while(quiet).count() * TOGETHER;
+        let mut rest = map[start..].iter();
+        Some(start + rest.position(|&value| value > threshold)?)
+    }
 }

@@ -1,6 +1,10 @@
 //! Reconstruction → residual: R = X - AE(X) (Minhas and Zelek 2020, eq. 1) in fixed point.
 
+use core::num::NonZeroU8;
+
 use residua_shared::rule::{ColumnWeights, DecisionRule};
+
+use crate::wide::{quotient, wide};
 
 /// r = (x << F) - clamp(y, 0, 255 << F) for one row, F the scale's fraction bits: within
 /// ±(255 << F). On a ground G it is that, times G, divided by floor(clamp(y, 0, 255 << F) / 2^F) + G,
@@ -11,9 +15,7 @@ pub fn residual(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], resid
     if let Some(weights) = rule.columns() {
         let white = 255 << rule.scale().fraction_bits();
         for (columns, weight) in weights.zones(residual.len()) {
-            for r in &mut residual[columns] {
-                *r = ColumnWeights::weigh(*r, weight, white);
-            }
+            weigh(weight, white, &mut residual[columns]);
         }
     }
 }
@@ -65,25 +67,41 @@ impl<'r> Plain<'r> {
 }
 
 fn differences(image: &[u8], rule: &DecisionRule, reconstruction: &[i32], residual: &mut [i32]) {
-    let scale = rule.scale();
-    let bits = scale.fraction_bits();
-    let Some(ground) = scale.ground() else {
-        let row = Plain {
-            image,
-            reconstruction,
-            fraction_bits: bits,
-        };
+    let row = Plain {
+        image,
+        reconstruction,
+        fraction_bits: rule.scale().fraction_bits(),
+    };
+    match rule.scale().ground() {
+        None => subtract(row, residual),
+        Some(ground) => contrast(row, ground, residual),
+    }
+}
+
+wide! {
+    fn subtract(row: Plain<'_>, residual: &mut [i32]) {
         for (r, difference) in residual.iter_mut().zip(row.residuals()) {
             *r = difference;
         }
-        return;
-    };
-    let white = 255 << bits;
-    let ground = i32::from(ground.get());
-    let pixels = residual.iter_mut().zip(image).zip(reconstruction);
-    for ((r, &x), &y) in pixels {
-        let y = y.clamp(0, white);
-        // Below 2^28: a residual has at most 20 bits and the ground 8.
-        *r = ((i32::from(x) << bits) - y) * ground / ((y >> bits) + ground);
+    }
+
+    fn contrast(row: Plain<'_>, ground: NonZeroU8, residual: &mut [i32]) {
+        let bits = row.fraction_bits;
+        let (white, ground) = (255 << bits, u32::from(ground.get()));
+        let pixels = residual.iter_mut().zip(row.image).zip(row.reconstruction);
+        for ((r, &x), &y) in pixels {
+            let y = y.clamp(0, white);
+            let difference = (i32::from(x) << bits) - y;
+            // Below 2^28: a difference has at most 20 bits and the ground 8. The quotient is not
+            // above the difference.
+            let size = quotient(difference.unsigned_abs() * ground, (y >> bits) as u32 + ground);
+            *r = if difference < 0 { -(size as i32) } else { size as i32 };
+        }
+    }
+
+    fn weigh(weight: NonZeroU8, white: i32, residual: &mut [i32]) {
+        for r in residual {
+            *r = ColumnWeights::weigh(*r, weight, white);
+        }
     }
 }

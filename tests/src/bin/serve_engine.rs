@@ -7,7 +7,8 @@
 //!
 //! `serve-engine native KERNEL FILE BITS WIDTH HEIGHT THREADS`, `serve-engine tract FILE BITS WIDTH
 //! HEIGHT` and, on a float network, `serve-engine tract-f32 FILE` answer each number of inferences on
-//! their standard input with the seconds that they took. `serve-engine peak KERNEL THREADS` and
+//! their standard input with the seconds that they took, and `serve-engine path BITS WIDTH HEIGHT`
+//! those of inspections without the engine. `serve-engine peak KERNEL THREADS` and
 //! `serve-engine peak-f32 THREADS` do so for numbers of thousand million multiply-accumulates on each
 //! thread.
 
@@ -29,10 +30,13 @@ use residua_edge::engine::{
     },
     tract::Tract,
 };
-use residua_host::net::config::Preset;
+use residua_edge::inspector::{Storage, decide};
+use residua_host::{calibrate, net::config::Preset};
 use residua_shared::{
     frame::{Frame, Size},
     onnx,
+    rule::{Comparison, DecisionRule, MapScale},
+    verdict::Outcome,
 };
 use residua_tests::{
     peak::{FloatPeak, IntegerPeak},
@@ -51,6 +55,7 @@ fn main() -> Result<()> {
             let (file, bits, input) = (fs::read(file)?, bits.parse()?, size(width, height)?);
             native(kernel(name)?, &file, bits, input, threads.parse()?)
         }
+        ["path", bits, width, height] => path(bits.parse()?, size(width, height)?),
         ["tract", file, bits, width, height] => {
             let (file, bits, input) = (fs::read(file)?, bits.parse()?, size(width, height)?);
             serve_engine(Tract::new(&file, input, bits)?)
@@ -107,6 +112,28 @@ fn native(
     let plan = Plan::new(&net)?;
     let (weights, arena) = (vec![0; plan.weights_len(kernel)], vec![0; plan.arena_len()]);
     serve_engine(Native::new(&net, input, kernel, weights, arena)?)
+}
+
+/// What follows the engine, on an image and a reconstruction of it that nowhere differ by 16 grey
+/// levels, with the map and the box that are calibrated by default.
+fn path(bits: u8, size: Size) -> Result<()> {
+    let scale = MapScale::new(bits, calibrate::Options::default().box_size)?;
+    let threshold = 16 * scale.steps_per_grey();
+    let rule = DecisionRule::new(Comparison::Absolute, scale, threshold, 1, threshold)?;
+    let pixels = images(size).swap_remove(0);
+    let frame = Frame::new(size, &pixels)?;
+    let mut storage = Storage::new(size, rule);
+    let mut buffers = storage.buffers();
+    for (index, (y, &x)) in buffers.reconstruction.iter_mut().zip(&pixels).enumerate() {
+        *y = (i32::from(x) << bits) + (index % 251) as i32 - 125;
+    }
+    serve(|| {
+        let inspection = decide(rule, frame, &mut buffers)?;
+        match inspection.verdict().outcome {
+            Outcome::Good => Ok(()),
+            Outcome::Defect => Err("an image without a defect has one".into()),
+        }
+    })
 }
 
 fn serve_engine(mut engine: impl Engine) -> Result<()> {

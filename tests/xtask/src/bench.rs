@@ -43,7 +43,8 @@ pub fn run() -> Result<()> {
          their kernel; on several threads they divide the frame in bands.\n`peak` is the most that \
          the processor does, in the same rounds: for integers a row of the fastest kernel that \
          lies in the\nfirst-level cache, for floats fused multiplications and additions in \
-         registers. Shares are of the peak of the same arithmetic\nand threads.\n\n| preset | image \
+         registers. Shares are of the peak of the same arithmetic\nand threads. The inspection path \
+         is what follows the reconstruction in the same thread, for a good part.\n\n| preset | image \
          | engine | threads | million MAC | ms | GMAC/s | share of peak | times native | MiB |\n\
          |---|---|---|---|---|---|---|---|---|---|",
         machine()
@@ -131,12 +132,12 @@ impl Subject {
         let peak = 1e9 * threads as f64;
         let mut command = serve();
         command.args(["peak", best, &number]);
-        enter("peak, int8", integer, peak, command)?;
+        enter("peak, int8", integer, Some(peak), command)?;
         let mut command = serve();
         command.args(["peak-f32", &number]);
-        enter("peak, f32", float, peak, command)?;
+        enter("peak, f32", float, Some(peak), command)?;
 
-        let [macs, float_macs] = self.macs;
+        let [macs, float_macs] = self.macs.map(Some);
         for kernel in self.kernels.iter().rev() {
             // The scalar one would take most of the time, and nobody has it who has another.
             if kernel == best || (threads == 1 && kernel != "scalar") {
@@ -145,6 +146,11 @@ impl Subject {
                 command.arg(&self.bits).args(&self.size).arg(&number);
                 enter(&format!("native, {kernel}"), integer, macs, command)?;
             }
+        }
+        if threads == 1 {
+            let mut command = serve();
+            command.args(["path", &self.bits]).args(&self.size);
+            enter("inspection path alone", integer, None, command)?;
         }
         for (name, arithmetic, macs, file) in [
             ("onnxruntime, int8", integer, macs, &self.integer),
@@ -201,7 +207,8 @@ fn compare(
     let native = native.context("no native engine")?.seconds();
     for contender in &contenders {
         let peak = find(&|peak| peak.arithmetic == contender.arithmetic).context("no peak")?;
-        let line = contender.line(peak.rate(), native)?;
+        let peak = peak.rate().context("a peak multiplies")?;
+        let line = contender.line(peak, native)?;
         println!("| `{preset}` | {}x{} {line}", image.0, image.1);
     }
     Ok(())

@@ -20,8 +20,8 @@ pub struct Contender {
     pub name: String,
     pub arithmetic: Arithmetic,
     threads: usize,
-    /// Multiply-accumulates of one inference.
-    macs: f64,
+    /// Multiply-accumulates of one inference, where it is one.
+    macs: Option<f64>,
     engine: Engine,
     /// Inferences in a turn.
     count: usize,
@@ -35,7 +35,7 @@ impl Contender {
         name: &str,
         arithmetic: Arithmetic,
         threads: usize,
-        macs: f64,
+        macs: Option<f64>,
         mut command: Command,
     ) -> Result<Self> {
         let mut contender = Self {
@@ -76,21 +76,25 @@ impl Contender {
     }
 
     /// Multiply-accumulates in a second.
-    pub fn rate(&self) -> f64 {
-        self.macs / self.seconds()
+    pub fn rate(&self) -> Option<f64> {
+        Some(self.macs? / self.seconds())
     }
 
     /// Its cells of the table, given the peak's rate and the native engine's seconds.
     pub fn line(&self, peak: f64, native: f64) -> Result<String> {
         let seconds = self.seconds();
+        let cell = |value: Option<String>| value.unwrap_or_else(|| "-".into());
         Ok(format!(
-            "| {} | {} | {:.0} | {:.3} | {:.1} | {:.0} % | {:.2} | {:.0} |",
+            "| {} | {} | {} | {:.3} | {} | {} | {:.2} | {:.0} |",
             self.name,
             self.threads,
-            self.macs / 1e6,
+            cell(self.macs.map(|macs| format!("{:.0}", macs / 1e6))),
             seconds * 1e3,
-            self.rate() / 1e9,
-            100.0 * self.rate() / peak,
+            cell(self.rate().map(|rate| format!("{:.1}", rate / 1e9))),
+            cell(
+                self.rate()
+                    .map(|rate| format!("{:.0} %", 100.0 * rate / peak))
+            ),
             seconds / native,
             self.engine.peak_memory()?
         ))
