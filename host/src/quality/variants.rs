@@ -73,7 +73,7 @@ pub const VARIANTS: &[Variant] = &[
     loss!("mse:0.5,ms-ssim:0.5"),
     loss!("l1:0.5,ms-ssim:0.5"),
     choice!("augmentation", "gain 0.3", |c| c.train.gain = Some(0.3)),
-    choice!("augmentation", "offset 0.1", |c| c.train.offset = Some(0.1)),
+    choice!("augmentation", "offset 20", |c| c.train.offset = Some(20.0)),
     choice!("augmentation", "gradient 0.3", |c| c.train.gradient =
         Some(0.3)),
     choice!("augmentation", "flip both", |c| c.train.flip =
