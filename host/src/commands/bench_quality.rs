@@ -31,8 +31,8 @@ pub struct Args {
     /// Only these choices beside the baseline, as "mse;box 3" [default: all].
     #[arg(long, value_name = "NAME;..", value_delimiter = ';')]
     only: Vec<String>,
-    /// Measure the baseline and the choices on light under other light too: gain, offset and
-    /// gradients.
+    /// Measure the baseline and the choices of light and augmentation under other light too: gain,
+    /// offset and gradients.
     #[arg(long)]
     light: bool,
     /// The size of the patches that rsdds images are cut into [default: 160x200].

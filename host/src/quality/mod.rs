@@ -27,7 +27,6 @@ use sha2::{Digest, Sha256};
 pub use cell::{LightFigures, Measured, ScoreFigures, Trained};
 pub use comparison::Rival;
 pub use table::{Row, Style, Summary, rows, tables};
-use variants::LIGHT;
 pub use variants::{BASELINE, Choices, VARIANTS, Variant};
 
 use crate::{
@@ -49,7 +48,7 @@ pub struct Bench {
     pub out: PathBuf,
     /// Names of the variants; all where empty. The baseline is always there.
     pub only: Vec<String>,
-    /// Whether baseline and choices on light are measured under other light too.
+    /// Whether baseline and choices of light and augmentation are measured under other light too.
     pub light: bool,
     /// What every variant changes one choice of. Data, place and seeds do not matter.
     pub baseline: Choices,
@@ -228,7 +227,7 @@ impl Bench {
                     choices,
                     key,
                     training,
-                    light: self.light && (variant.name == BASELINE || variant.what == LIGHT),
+                    light: self.light && (variant.name == BASELINE || variant.is_of_light()),
                 });
             }
         }

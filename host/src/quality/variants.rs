@@ -29,11 +29,21 @@ pub struct Variant {
     pub change: fn(&mut Choices),
 }
 
+impl Variant {
+    /// Whether other light bears on what is chosen.
+    pub(super) fn is_of_light(&self) -> bool {
+        [LIGHT, AUGMENTATION].contains(&self.what)
+    }
+}
+
 /// The variant that changes nothing.
 pub const BASELINE: &str = "baseline";
 
-/// The choices that other light bears on.
-pub(super) const LIGHT: &str = "light";
+/// The choices of augmentation.
+const AUGMENTATION: &str = "augmentation";
+
+/// The choices of light.
+const LIGHT: &str = "light";
 
 /// A mixture of losses; one that cannot be read would leave the baseline's in place, which a test
 /// rules out.
@@ -72,11 +82,11 @@ pub const VARIANTS: &[Variant] = &[
     loss!("ms-gms"),
     loss!("mse:0.5,ms-ssim:0.5"),
     loss!("l1:0.5,ms-ssim:0.5"),
-    choice!("augmentation", "gain 0.3", |c| c.train.gain = Some(0.3)),
-    choice!("augmentation", "offset 20", |c| c.train.offset = Some(20.0)),
-    choice!("augmentation", "gradient 0.3", |c| c.train.gradient =
+    choice!(AUGMENTATION, "gain 0.3", |c| c.train.gain = Some(0.3)),
+    choice!(AUGMENTATION, "offset 20", |c| c.train.offset = Some(20.0)),
+    choice!(AUGMENTATION, "gradient 0.3", |c| c.train.gradient =
         Some(0.3)),
-    choice!("augmentation", "flip both", |c| c.train.flip =
+    choice!(AUGMENTATION, "flip both", |c| c.train.flip =
         Some(Flip::Both)),
     choice!("blemishes", "blemished 0.5", |c| c.train.blemished =
         Some(0.5)),

@@ -58,8 +58,10 @@ const RECIPES: &[Recipe] = &[
     Recipe::synthetic("brushed-edge", "brushed", EDGE),
     Recipe::synthetic("brushed-edge-small", "brushed", EDGE_SMALL),
     Recipe::synthetic("brushed-edge-tiny", "brushed", EDGE_TINY),
+    Recipe::synthetic("cloth-edge", "cloth", EDGE),
     Recipe::synthetic("cloth-edge-small", "cloth", EDGE_SMALL),
     Recipe::synthetic("cloth-edge-tiny", "cloth", EDGE_TINY),
+    Recipe::synthetic("steel-edge", "steel", EDGE),
     Recipe::synthetic("steel-edge-small", "steel", EDGE_SMALL),
     Recipe::synthetic("steel-edge-tiny", "steel", EDGE_TINY),
     Recipe::dagm(
