@@ -37,7 +37,7 @@ pub const MAX_CASE: usize = 17 << 17;
 pub const MAX_AREA: usize = 512 * 512;
 /// Pixels in the widest row.
 pub const MAX_WIDTH: usize = MAX_SIDE as usize;
-/// Elements of the anomaly map for the widest row and the largest box, or for 3975 pixels weighed by
+/// Elements of the anomaly map for the widest row and the largest box, or for 3762 pixels weighed by
 /// roughness.
 pub const MAX_FILTER: usize = AnomalyMap::len_for_largest_box(MAX_WIDTH);
 /// Bytes for the native engine's weights, enough for the paper's network.
