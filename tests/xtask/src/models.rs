@@ -66,9 +66,12 @@ const RECIPES: &[Recipe] = &[
     Recipe::synthetic("steel-edge-tiny", "steel", EDGE_TINY),
     Recipe::dagm(
         "dagm8-edge-small",
-        "--preset edge-small --objective mse --epochs 4",
+        "--preset edge-small --objective mse --epochs 4 --gain 0.3",
     ),
-    Recipe::dagm("dagm8-edge", "--preset edge --objective mse --epochs 4"),
+    Recipe::dagm(
+        "dagm8-edge",
+        "--preset edge --objective mse --epochs 4 --gain 0.3",
+    ),
 ];
 
 /// How many images of each part `residua synth` makes for a model.
