@@ -166,5 +166,5 @@ fn noise_on_the_line_is_passed_over() {
     host.stream.write_all(&[0, 1, 2, 3, 0]).unwrap();
     host.send(residua_shared::wire::Command::Identify);
     assert_eq!(host.hello().next_part, 1);
-    assert_eq!(device.metric("residua_dropped_total{what=\"frames\"}"), 2.0);
+    device.metric_becomes("residua_dropped_total{what=\"frames\"}", 2.0);
 }
