@@ -59,7 +59,7 @@ impl<'b> Roughness<'b> {
 
     /// Takes the next row of the reconstruction; whether the weights of another row are there.
     pub fn push(&mut self, reconstruction: &[i32]) -> bool {
-        let (left, row, right) = self.quarters.parts_mut();
+        let (left, row, right) = self.quarters.padded_mut();
         quarters(reconstruction, self.white, self.shift, row);
         left.fill(row.first().copied().unwrap_or_default());
         right.fill(row.last().copied().unwrap_or_default());

@@ -43,7 +43,7 @@ impl<'b> Window<'b> {
 
     /// The row, to be written before [`Self::slide`]: what lies left of it, its pixels, and what lies
     /// right of it.
-    pub fn parts_mut(&mut self) -> (&mut [u32], &mut [u32], &mut [u32]) {
+    pub fn padded_mut(&mut self) -> (&mut [u32], &mut [u32], &mut [u32]) {
         let radius = self.side / 2;
         let (left, rest) = self.row.split_at_mut(radius);
         let (row, right) = rest.split_at_mut(self.width);
@@ -57,7 +57,7 @@ impl<'b> Window<'b> {
 
     /// The row's pixels, to be written before [`Self::slide`].
     pub fn row_mut(&mut self) -> &mut [u32] {
-        self.parts_mut().1
+        self.padded_mut().1
     }
 
     /// The sums over the windows of the row when [`Self::slide`] was called last.
@@ -168,7 +168,7 @@ mod tests {
             for width in [1, 2, 7, 16, 33, 100] {
                 let mut buffer = vec![9; Window::len_for(width, side)];
                 let mut window = Window::new(width, side, &mut buffer);
-                let (left, row, right) = window.parts_mut();
+                let (left, row, right) = window.padded_mut();
                 for (index, value) in left.iter_mut().chain(row).chain(right).enumerate() {
                     *value = (index as u32 + 3).wrapping_mul(0x9e37_79b9);
                 }

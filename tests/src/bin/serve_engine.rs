@@ -21,16 +21,18 @@ use std::{
 };
 
 use clap::ValueEnum;
-use residua_edge::engine::{
-    Engine,
-    bands::Bands,
-    native::{
-        Native, Plan,
-        kernel::{self, Kernel},
+use residua_edge::{
+    engine::{
+        Engine,
+        bands::Bands,
+        native::{
+            Native, Plan,
+            kernel::{self, Kernel},
+        },
+        tract::Tract,
     },
-    tract::Tract,
+    inspector::{Storage, decide},
 };
-use residua_edge::inspector::{Storage, decide};
 use residua_host::{calibrate, net::config::Preset};
 use residua_shared::{
     frame::{Frame, Size},
