@@ -63,8 +63,7 @@ impl Model {
             path.to_owned()
         };
         let onnx = read(&file)?;
-        let manifest =
-            manifest_inside(&onnx).with_context(|| format!("{}: {REMEDY}", file.display()))?;
+        let manifest = manifest_inside(&onnx).with_context(|| file.display().to_string())?;
         if folder {
             let beside = path.join(MANIFEST);
             ensure!(
@@ -205,7 +204,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 fn manifest_inside(file: &[u8]) -> Result<&[u8]> {
     match onnx::manifest(file)? {
         Some(manifest) => Ok(manifest),
-        None => bail!("there is no residua manifest in its metadata"),
+        None => bail!("there is no residua manifest in its metadata; {REMEDY}"),
     }
 }
 

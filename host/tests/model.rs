@@ -101,7 +101,7 @@ impl Folder {
     }
 }
 
-/// `path` is refused in one line with the name of `file`, a remedy and all `parts`.
+/// `path` is refused in one line with the name of `file`, one remedy and all `parts`.
 fn refused(path: &Path, file: &Path, parts: &[&str]) {
     let error = Model::open(path).map(|_| ()).expect_err("a fault");
     let text = format!("{error:#}");
@@ -116,6 +116,7 @@ fn refused(path: &Path, file: &Path, parts: &[&str]) {
         remedies.iter().any(|r| text.contains(r)),
         "no remedy: {text}"
     );
+    assert!(text.matches("again").count() <= 1, "said twice: {text}");
     for part in parts {
         assert!(text.contains(part), "no `{part}` in: {text}");
     }
