@@ -25,6 +25,10 @@ pub struct Target {
     pub firmware: Option<(&'static str, &'static str)>,
 }
 
+/// The runner programs' packages.
+const LINUX_RUNNER: &str = "residua-runner";
+const BARE_RUNNER: &str = "residua-runner-cortex-m";
+
 /// Every target. One more is one more entry, beside the one in the tests.
 pub const TARGETS: &[Target] = &[
     Target {
@@ -104,28 +108,69 @@ pub fn install_programs(workspace: &Workspace) -> Result<()> {
 /// inspection path needs neither std nor an allocator: rustc refuses a program with a crate that
 /// does.
 pub fn build_runners(workspace: &Workspace) -> Result<()> {
-    for target in TARGETS {
-        let mut cargo = target.cargo(workspace)?;
-        cargo.args(["build", "--release", "--target", target.name]);
-        cargo.args(["--package", target.package()]);
-        if target.is_linux() {
-            cargo.args(["--features", "linux"]);
-        }
-        run(&mut cargo)?;
-    }
-    Ok(())
+    let runner = ["--package", LINUX_RUNNER, "--features", "linux"];
+    run_cargo(workspace, "build", &linux(), &runner)?;
+    let runner = ["--package", BARE_RUNNER];
+    run_cargo(workspace, "build", &bare(), &runner)
+}
+
+/// Builds the device program, with the native engine alone.
+pub fn build_devices(workspace: &Workspace) -> Result<()> {
+    run_cargo(
+        workspace,
+        "build",
+        &linux(),
+        &["--package", "residua-device"],
+    )
 }
 
 /// Lints the inspection path as each target sees it: half of the kernels are compiled nowhere else.
 pub fn clippy(workspace: &Workspace) -> Result<()> {
-    for target in TARGETS {
-        let mut cargo = target.cargo(workspace)?;
-        cargo.args(["clippy", "--release", "--target", target.name]);
-        cargo.args(["--package", "residua-edge"]);
-        if target.is_linux() {
-            cargo.args(["--features", "std"]);
+    let edge = [
+        "--package",
+        "residua-edge",
+        "--features",
+        "std",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    run_cargo(workspace, "clippy", &linux(), &edge)?;
+    let edge = ["--package", "residua-edge", "--", "-D", "warnings"];
+    run_cargo(workspace, "clippy", &bare(), &edge)
+}
+
+/// The targets with an operating system, and with it tract.
+fn linux() -> Vec<&'static Target> {
+    TARGETS.iter().filter(|target| target.is_linux()).collect()
+}
+
+/// The targets without.
+fn bare() -> Vec<&'static Target> {
+    TARGETS.iter().filter(|target| !target.is_linux()).collect()
+}
+
+/// Runs cargo once for all targets of a toolchain: parts of a cold build, as tract's largest crate,
+/// keep one core busy alone, and another target's parts fill the others.
+fn run_cargo(
+    workspace: &Workspace,
+    subcommand: &str,
+    targets: &[&Target],
+    arguments: &[&str],
+) -> Result<()> {
+    let delivered = delivered_by_rustup(workspace)?;
+    let (rustup, debian): (Vec<&Target>, Vec<&Target>) = targets
+        .iter()
+        .partition(|target| has(&delivered, target.name));
+    for targets in [rustup, debian] {
+        if let Some(first) = targets.first() {
+            let mut cargo = first.cargo(workspace)?;
+            cargo.args([subcommand, "--release"]);
+            for target in &targets {
+                cargo.args(["--target", target.name]);
+            }
+            run(cargo.args(arguments))?;
         }
-        run(cargo.args(["--", "-D", "warnings"]))?;
     }
     Ok(())
 }
@@ -165,13 +210,6 @@ impl Target {
         Some((variable, folder.join("residua-firmware")))
     }
 
-    /// Builds the device program, with the native engine alone.
-    pub fn build_device(&self, workspace: &Workspace) -> Result<()> {
-        let mut cargo = self.cargo(workspace)?;
-        cargo.args(["build", "--release", "--target", self.name]);
-        run(cargo.args(["--package", "residua-device"]))
-    }
-
     /// Whether it has an operating system, and with it tract.
     pub fn is_linux(&self) -> bool {
         self.linker.is_some()
@@ -179,9 +217,9 @@ impl Target {
 
     fn package(&self) -> &'static str {
         if self.is_linux() {
-            "residua-runner"
+            LINUX_RUNNER
         } else {
-            "residua-runner-cortex-m"
+            BARE_RUNNER
         }
     }
 
@@ -191,7 +229,8 @@ impl Target {
         folder.join(self.package())
     }
 
-    /// Cargo of a toolchain that can build for it, after [`install`].
+    /// Cargo of the toolchain that can build for it, after [`install`], and for the others that
+    /// come from there.
     pub fn cargo(&self, workspace: &Workspace) -> Result<Command> {
         let from_rustup = has(&delivered_by_rustup(workspace)?, self.name);
         let mut command = if from_rustup {
@@ -201,14 +240,14 @@ impl Target {
             command.args(["run", "debian", "cargo"]);
             command
         };
-        let linker = match self.linker {
-            Some(linker) => Some(PathBuf::from(linker)),
-            // Debian's Rust comes without it.
-            None if !from_rustup => Some(rust_lld(workspace)?),
-            None => None,
-        };
-        if let Some(linker) = linker {
-            command.env(linker_variable(self.name), linker);
+        for target in TARGETS {
+            let linker = match target.linker {
+                Some(linker) => PathBuf::from(linker),
+                // Debian's Rust comes without it.
+                None if !from_rustup => rust_lld(workspace)?,
+                None => continue,
+            };
+            command.env(linker_variable(target.name), linker);
         }
         Ok(command)
     }

@@ -47,9 +47,8 @@ pub fn run() -> Result<()> {
 
 /// Builds the device program for ARM boards with Linux, and its packages.
 pub fn packages(workspace: &Workspace) -> Result<()> {
+    arm::build_devices(workspace)?;
     for (name, architecture) in ARCHITECTURES {
-        let target = arm::TARGETS.iter().find(|target| target.name == name);
-        target.context("a known target")?.build_device(workspace)?;
         package(workspace, name, architecture)?;
     }
     Ok(())
