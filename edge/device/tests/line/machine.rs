@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{
     board::{Board, Link, built},
     fixtures,
-    host::{command, device, status, watch},
+    host::{device, status, watch},
 };
 use emulator::{Machine, PATIENCE};
 
@@ -63,7 +63,7 @@ fn configuration(packaged: &str) -> String {
     config
 }
 
-/// `residua device ADDRESS watch --json`, as it runs beside the line.
+/// `residua device ADDRESS watch --json`, as it runs beside the line; killed at the end.
 struct Watch {
     child: Child,
     lines: Receiver<Value>,
@@ -71,7 +71,9 @@ struct Watch {
 
 impl Watch {
     fn start(address: &str) -> Self {
-        let mut child = command(["device", address, "watch", "--json"])
+        // Not under `timeout`, which would be killed in place of what it runs.
+        let mut child = Command::new(built("residua"))
+            .args(["device", address, "watch", "--json"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
