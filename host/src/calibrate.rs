@@ -148,6 +148,12 @@ pub fn calibrate(
         !maps.is_empty(),
         "no good images to calibrate on; train with more good images"
     );
+    ensure!(
+        options.min_area as usize <= size.area(),
+        "--min-area is {}, but the images have only {} pixels; give less",
+        options.min_area,
+        size.area()
+    );
     for map in maps {
         ensure!(
             map.len() == size.area(),

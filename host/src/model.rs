@@ -37,6 +37,9 @@ pub const ONNX: &str = "model.onnx";
 /// The manifest's name in a model's folder.
 pub const MANIFEST: &str = "manifest.json";
 
+/// What a model's folder may hold: the card is of `residua eval --card`.
+const PARTS: [&str; 3] = [ONNX, MANIFEST, "card.md"];
+
 /// What every message about a damaged model ends with.
 const REMEDY: &str = "copy or export the model again";
 
@@ -300,16 +303,50 @@ impl Inspected {
     }
 }
 
-/// Writes a model's folder, manifest inside and beside, in place of the one that was there.
+/// Errors where a model cannot be put at `folder`: something is there, and it may not be replaced or
+/// is more than a model.
+pub fn check_place(folder: &Path, replace: bool) -> Result<()> {
+    let shown = folder.display();
+    ensure!(
+        folder.file_name().is_some(),
+        "--out {shown}: a model has a folder of its own; give its name, as {}",
+        folder.join("model").display()
+    );
+    if !folder.exists() {
+        return Ok(());
+    }
+    ensure!(
+        replace,
+        "{shown}: exists already; replace the model by --force, or choose another --out"
+    );
+    let entries = fs::read_dir(folder).with_context(|| {
+        format!("{shown}: not the folder of a model, so --force does not replace it; choose another --out")
+    })?;
+    for entry in entries {
+        let name = entry.with_context(|| shown.to_string())?.file_name();
+        ensure!(
+            PARTS.iter().any(|part| name == *part),
+            "{shown}: holds {}, which is no part of a model, so --force does not replace it; choose \
+             another --out",
+            name.display()
+        );
+    }
+    Ok(())
+}
+
+/// Writes a model's folder, manifest inside and beside, in place of the one that was there; see
+/// [`check_place`].
 ///
 /// The folder is made beside its place and moved there, so that an error (a full disk) or a reader
 /// never meets half a model.
 pub fn save(folder: &Path, onnx: &[u8], manifest: &Manifest) -> Result<()> {
+    check_place(folder, true)?;
     let manifest = serde_json::to_string_pretty(manifest).context("the manifest")?;
     let onnx = export::with_manifest(onnx, &manifest);
+    // Nobody else calls anything so: what a killed export left may be removed.
     let (partial, old) = (
-        folder.with_added_extension("partial"),
-        folder.with_added_extension("old"),
+        folder.with_added_extension("residua-partial"),
+        folder.with_added_extension("residua-old"),
     );
     let write = || {
         remove(&partial)?;

@@ -8,7 +8,7 @@ use residua_host::{
     net::config::Preset,
     quality::{BASELINE, Bench, CELLS, Style, Summary, default_baseline, rows, tables},
     synth::{Family, Options, generate},
-    train::DeviceChoice,
+    train::{DeviceChoice, Objective},
 };
 use residua_shared::frame::Size;
 
@@ -99,6 +99,38 @@ fn cells_share_trainings_and_a_bench_goes_on() {
     assert!(
         error.contains("darker") && error.contains("; dark;"),
         "{error}"
+    );
+}
+
+#[test]
+fn what_has_no_test_images_is_refused_before_any_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = bench(folder.path());
+    bench.data[0] = bench.data[0].join("train/good");
+    let error = bench.run().unwrap_err();
+    assert!(error.to_string().contains("no test images"), "{error:#}");
+    assert!(!bench.out.exists());
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_before_any_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |change: fn(&mut Bench), words: &str| {
+        let mut bench = bench(&tempfile::tempdir_in(&folder).unwrap().keep());
+        change(&mut bench);
+        let error = format!("{:#}", bench.run().unwrap_err());
+        assert!(error.contains(words), "{error}");
+        assert!(!bench.out.exists());
+    };
+    refused(|b| b.baseline.calibrate.box_size = 4, "--box 4");
+    refused(|b| b.seeds = vec![1, 0, 1], "--seeds: 1");
+    refused(|b| b.baseline.train.patch = Some(size(8, 8)), "--patch");
+    refused(
+        |b| {
+            b.baseline.train.objective = Some(Objective::Mse);
+            b.only = vec!["blemished 1".into()];
+        },
+        "--only: `blemished 1`",
     );
 }
 

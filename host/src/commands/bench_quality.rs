@@ -26,7 +26,7 @@ pub struct Args {
     out: PathBuf,
     /// The seeds, of split and training.
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "0,1,2",
-          value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+          value_parser = super::seed())]
     seeds: Vec<u64>,
     /// Only these choices beside the baseline, as "mse;box 3" [default: all].
     #[arg(long, value_name = "NAME;..", value_delimiter = ';')]

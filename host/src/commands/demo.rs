@@ -16,11 +16,11 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "brushed")]
     family: Family,
     /// How long to train.
-    #[arg(long, value_name = "M", default_value = "3")]
-    minutes: String,
+    #[arg(long, value_name = "M", default_value = "3", value_parser = super::minutes)]
+    minutes: f64,
     /// Determines the images and the training.
-    #[arg(long, value_name = "N", default_value = "0")]
-    seed: String,
+    #[arg(long, value_name = "N", default_value = "0", value_parser = super::seed())]
+    seed: u64,
 }
 
 impl Args {
@@ -33,6 +33,7 @@ impl Args {
         let path = |name: &str| text(&self.out.join(name));
         let (data, run, model) = (path("data")?, path("run")?, path("model")?);
         let (report, inspected) = (path("report.html")?, path("inspected")?);
+        let (minutes, seed) = (self.minutes.to_string(), self.seed.to_string());
         let family = clap::ValueEnum::to_possible_value(&self.family).context("--family")?;
 
         say("1/6  Images of good parts, and for the test some defective ones with exact masks")?;
@@ -43,7 +44,7 @@ impl Args {
             "--family",
             family.get_name(),
             "--seed",
-            &self.seed,
+            &seed,
         ])?;
         say(
             "2/6  Training: from good images alone, the network learns to repair what is not good",
@@ -59,9 +60,9 @@ impl Args {
             "--epochs",
             "60",
             "--minutes",
-            &self.minutes,
+            &minutes,
             "--seed",
-            &self.seed,
+            &seed,
         ])?;
         say("3/6  Calibration: the thresholds, from good images that the network has not seen")?;
         type_in(&["calibrate", &run])?;

@@ -110,11 +110,11 @@ impl Args {
             return Ok((inspector, engine_name(self.engine)));
         };
         let run = RunFolder::open(run)?;
-        let (stated, found) = (model.manifest().training.data, run.config().data.digest);
+        let manifest = model.manifest();
         ensure!(
-            stated == found,
-            "--float: {} was trained on other images than the model; give the run that it was \
-             exported from",
+            (&manifest.training, &*manifest.preset) == (&run.training()?, &*run.preset()),
+            "--float: {} is not the run that the model was exported from, or was trained on since; \
+             give that run, or export it again",
             run.path().display()
         );
         let net = run.best(&Device::Cpu)?;

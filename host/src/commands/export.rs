@@ -3,17 +3,19 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use residua_shared::{
     frame::Size,
-    manifest::{Manifest, Quantization, Training, VERSION},
+    manifest::{Manifest, Quantization, VERSION},
 };
 
 use crate::{
     calibrate::{self, Calibrated},
     console, data, export,
     model::{self, Model},
-    net::config::Skips,
     quantize::{self, Quantized},
     train::run::RunFolder,
 };
+
+/// The bytes that manifests have for a name.
+const NAME: usize = 64;
 
 /// Writes the integer model of a calibrated run: model.onnx and manifest.json.
 #[derive(clap::Args)]
@@ -35,10 +37,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(..=100_000))]
     qat_epochs: u32,
-    /// The learning rate that those epochs begin with.
-    #[arg(long = "qat-lr", value_name = "RATE", default_value_t = quantize::LEARNING_RATE,
-          value_parser = super::positive)]
-    qat_learning_rate: f64,
+    /// The learning rate that those epochs begin with [default: 0.00002].
+    #[arg(long = "qat-lr", value_name = "RATE", value_parser = super::positive)]
+    qat_learning_rate: Option<f64>,
     /// Replace the model that is in the folder.
     #[arg(long)]
     force: bool,
@@ -46,11 +47,12 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<()> {
+        model::check_place(&self.out, self.force)?;
         ensure!(
-            self.force || !self.out.exists(),
-            "{}: exists already; replace the model by --force, or choose another --out",
-            self.out.display()
+            self.qat_epochs > 0 || self.qat_learning_rate.is_none(),
+            "--qat-lr: no integers are trained without --qat-epochs; give both, or leave it out"
         );
+        let name = self.name()?;
         let run = RunFolder::open(&self.run)?;
         let calibrated = self.calibrated(&run)?;
         let input = calibrated.input;
@@ -60,7 +62,7 @@ impl Args {
             self.fine_tuned(&run, &calibrated)?
         };
         let onnx = export::onnx(&network, input.padded_to(network.side_multiple())?)?;
-        let manifest = self.manifest(&run, calibrated, &network, &onnx)?;
+        let manifest = self.manifest(name, &run, calibrated, &network, &onnx)?;
         model::save(&self.out, &onnx, &manifest)?;
         let model = Model::open(&self.out)?;
         console::print(&format!(
@@ -96,7 +98,8 @@ impl Args {
         calibrated: &Calibrated,
     ) -> Result<(Quantized, Calibrated)> {
         let (input, options) = (calibrated.input, calibrated.options());
-        let network = quantize::fine_tune(run, input, self.qat_epochs, self.qat_learning_rate)?;
+        let rate = self.qat_learning_rate.unwrap_or(quantize::LEARNING_RATE);
+        let network = quantize::fine_tune(run, input, self.qat_epochs, rate)?;
         let calibrated = calibrate::calibrate_network(run, &network, input, &options)?;
         for warning in &calibrated.warnings {
             console::note(format_args!("warning: {warning}"));
@@ -104,8 +107,20 @@ impl Args {
         Ok((network, calibrated))
     }
 
+    fn name(&self) -> Result<String> {
+        let folder_name = || self.out.file_name()?.to_str().map(str::to_owned);
+        let name = self.name.clone().or_else(folder_name);
+        let name = name.unwrap_or_else(|| "model".into());
+        ensure!(
+            name.len() <= NAME,
+            "--name: `{name}` has more than {NAME} bytes; give a shorter one"
+        );
+        Ok(name)
+    }
+
     fn manifest(
         &self,
+        name: String,
         run: &RunFolder,
         calibrated: Calibrated,
         network: &Quantized,
@@ -121,26 +136,14 @@ impl Args {
         );
         let bits = calibrated.rule.scale().fraction_bits();
         let net = residua_shared::onnx::read(onnx, bits)?;
-        let config = run.config();
-        let preset = clap::ValueEnum::to_possible_value(&config.preset).context("preset")?;
-        let preset = match config.skips() {
-            Skips::All => preset.get_name().to_owned(),
-            Skips::Coarse => format!("{}, coarse skips", preset.get_name()),
-        };
-        let layout = clap::ValueEnum::to_possible_value(&config.data.layout).context("layout")?;
         let method = if self.qat_epochs == 0 { "ptq" } else { "qat" };
-        let folder_name = || self.out.file_name()?.to_str().map(str::to_owned);
-        let name = self.name.clone().or_else(folder_name);
-        let name = name.as_deref().unwrap_or("model");
         Ok(Manifest {
             version: VERSION,
-            name: name.try_into().ok().with_context(|| {
-                format!("--name: `{name}` has more than 64 bytes; give a shorter one")
-            })?,
-            preset: preset.as_str().try_into().ok().context("preset")?,
+            name: name.as_str().try_into().ok().context("name")?,
+            preset: run.preset().as_str().try_into().ok().context("preset")?,
             digest,
             input: calibrated.input,
-            graph: calibrated.input.padded_to(config.network.stride())?,
+            graph: calibrated.input.padded_to(run.config().network.stride())?,
             streaming: model::streaming(&net),
             rule: calibrated.rule,
             calibration: calibrated.calibration,
@@ -148,14 +151,7 @@ impl Args {
                 method: method.try_into().ok().context("method")?,
                 images: network.images,
             },
-            training: Training {
-                layout: layout.get_name().try_into().ok().context("layout")?,
-                data: config.data.digest,
-                split_seed: config.data.split_seed,
-                seed: config.training.seed,
-                epochs: run.state().epoch,
-                kept_epoch: run.state().kept_epoch,
-            },
+            training: run.training()?,
         })
     }
 }

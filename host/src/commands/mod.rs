@@ -78,6 +78,11 @@ fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
+/// TOML, and so a run's configuration, has no integers above this.
+fn seed() -> impl clap::builder::TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(..=i64::MAX as u64)
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if f64::is_finite(number) && number > 0.0 => Ok(number),

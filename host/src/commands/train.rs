@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "WxH", value_parser = data::parse_size)]
     patch: Option<Size>,
     /// Deals the images into training, validation, calibration and test [default: 0].
-    #[arg(long, value_name = "N", value_parser = seed())]
+    #[arg(long, value_name = "N", value_parser = super::seed())]
     split_seed: Option<u64>,
     /// The network [default: edge].
     #[arg(long)]
@@ -90,7 +90,7 @@ pub struct Args {
     #[arg(long)]
     schedule: Option<Schedule>,
     /// Determines the first weights, the crops and the blemishes [default: 0].
-    #[arg(long, value_name = "N", value_parser = seed())]
+    #[arg(long, value_name = "N", value_parser = super::seed())]
     seed: Option<u64>,
     /// Where to train.
     #[arg(long, default_value = "auto")]
@@ -99,11 +99,6 @@ pub struct Args {
     /// NVIDIA_TF32_OVERRIDE is 0.
     #[arg(long, default_value = "f32")]
     precision: Precision,
-}
-
-/// TOML, and so the run's configuration, has no integers above this.
-fn seed() -> impl clap::builder::TypedValueParser<Value = u64> {
-    clap::value_parser!(u64).range(..=i64::MAX as u64)
 }
 
 fn share(text: &str) -> Result<f64, String> {

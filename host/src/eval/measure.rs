@@ -83,19 +83,22 @@ pub fn part(dataset: &Dataset, manifest: &Manifest, choice: Choice) -> Result<Pa
             "They are the test part of the folder that the model was trained on: it saw none of \
              them before.",
         ),
-        (Choice::Auto, false) => {
-            all("They are all images of the folder: the model was trained on another one.")
-        }
-        (Choice::Test, false) => {
-            test("They are the test part of the folder; the model was trained on another one.")
-        }
+        (Choice::Auto, false) => all(
+            "They are all images of the folder: it is not the one that the model was trained on, or has \
+             changed since; if so, --split test measures on what it never saw.",
+        ),
+        (Choice::Test, false) => test(
+            "They are the test part of the folder; it is not the one that the model was trained on, or \
+             has changed since.",
+        ),
         (Choice::All, true) => all(
             "They are all images of the folder that the model was trained on: the figures flatter \
              it, because it has seen the good ones.",
         ),
-        (Choice::All, false) => {
-            all("They are all images of the folder; the model was trained on another one.")
-        }
+        (Choice::All, false) => all(
+            "They are all images of the folder; it is not the one that the model was trained on, or has \
+             changed since.",
+        ),
     }?;
     ensure!(
         !part.samples.is_empty(),

@@ -94,15 +94,10 @@ pub struct Trained {
 impl Trained {
     /// Quantizes a run and reconstructs its calibration and test images by the integer network.
     ///
-    /// Errors where the run or its images cannot be used, or there are no test images.
+    /// Errors where the run or its images cannot be used.
     pub fn new(run: &RunFolder) -> Result<Self> {
         let dataset = run.dataset(None)?;
         let split = dataset.split(run.config().data.split_seed)?;
-        anyhow::ensure!(
-            !split.test.is_empty(),
-            "{}: the folder has no test images; add some (mvtec: test/good and test/KIND)",
-            dataset.root.display()
-        );
         let size = dataset.size;
         let network = quantize::post_training(run, size)?;
         let file = export::onnx(&network, size.padded_to(network.side_multiple())?)?;

@@ -21,6 +21,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use indicatif::HumanDuration;
+use residua_shared::rule::FRACTION_BITS;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -32,7 +33,7 @@ pub use variants::{BASELINE, Choices, VARIANTS, Variant};
 use crate::{
     calibrate, console,
     data::{self, Dataset, Layout},
-    train::{self, run::RunFolder},
+    train::{self, Objective, run::RunFolder},
 };
 
 /// The file of finished cells in the state folder, a JSON object a line.
@@ -143,8 +144,9 @@ impl Bench {
                 group[0].seed,
                 names.join(", ")
             ));
+            let before = done.len();
             if let Err(error) = self.group(group, &mut done) {
-                failed += group.len();
+                failed += group.len() - (done.len() - before);
                 console::note(format_args!("warning: {}", console::one_line(&error)));
             }
         }
@@ -175,9 +177,16 @@ impl Bench {
                     .join("; ")
             );
         }
-        let mut planned = Vec::new();
+        for (index, seed) in self.seeds.iter().enumerate() {
+            ensure!(
+                !self.seeds[..index].contains(seed),
+                "--seeds: {seed} is given twice; give each seed once"
+            );
+        }
+        let (mut planned, mut cut) = (Vec::new(), false);
         for data in &self.data {
             let layout = data::detect(data)?;
+            cut |= layout == Layout::Rsdds;
             let patch = self
                 .baseline
                 .train
@@ -188,6 +197,10 @@ impl Bench {
                 planned.extend(self.plan_seed(data, &dataset, patch, seed)?);
             }
         }
+        ensure!(
+            cut || self.baseline.train.patch.is_none(),
+            "--patch: only the rsdds layout is cut into patches, and no folder has it; leave it out"
+        );
         Ok(planned)
     }
 
@@ -198,6 +211,11 @@ impl Bench {
         patch: Option<residua_shared::frame::Size>,
         seed: u64,
     ) -> Result<Vec<Planned>> {
+        ensure!(
+            !dataset.split(seed)?.test.is_empty(),
+            "{}: the folder has no test images; add some (mvtec: test/good and test/KIND)",
+            data.display()
+        );
         let mut planned: Vec<Planned> = Vec::new();
         for variant in VARIANTS {
             let wanted = self.only.is_empty() || self.only.iter().any(|n| n == variant.name);
@@ -212,6 +230,17 @@ impl Bench {
             choices.train.split_seed = Some(seed);
             (variant.change)(&mut choices);
             choices.calibrate.check()?;
+            choices.calibrate.scale(*FRACTION_BITS.start())?;
+            // Nothing else blemishes crops.
+            let config = choices.train.new_config(dataset);
+            if choices.train.blemished.is_some() && config.training.objective != Objective::Repair {
+                ensure!(
+                    self.only.is_empty(),
+                    "--only: `{}` is of --objective repair alone; leave one of them out",
+                    variant.name
+                );
+                continue;
+            }
             let training = training_key(&choices.train, dataset)?;
             let key = match choices.rival {
                 None => digest(&format!("{training} {:?}", choices.calibrate)),
@@ -310,7 +339,7 @@ impl Bench {
 /// Trains, goes on training, or finds the training done.
 fn trained(options: &train::Options) -> Result<RunFolder> {
     let mut options = options.clone();
-    if options.out.exists() {
+    if RunFolder::exists(&options.out) {
         let run = RunFolder::open(&options.out)?;
         let left = options.minutes.map(|m| m - run.state().seconds / 60.0);
         if run.state().epoch > 0 && left.is_some_and(|left| left <= 0.0) {

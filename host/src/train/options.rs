@@ -1,6 +1,10 @@
 //! What a training is asked to do, and what of it a resumed run may change.
 
-use std::{fmt::Display, path::PathBuf, time::Duration};
+use std::{
+    fmt::Display,
+    path::{self, Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::Device;
@@ -202,7 +206,7 @@ impl Options {
         RunConfig {
             preset,
             data: DataConfig {
-                folder: self.data.clone(),
+                folder: absolute(&self.data),
                 layout: dataset.layout,
                 patch: self.patch,
                 split_seed: self.split_seed.unwrap_or(0),
@@ -268,12 +272,17 @@ impl Options {
         same("schedule", self.schedule.map(name), name(training.schedule))?;
         same("seed", self.seed, training.seed)?;
         // The images may have moved; calibrating looks for them where they are now.
-        data.folder.clone_from(&self.data);
+        data.folder = absolute(&self.data);
         training.epochs = self.epochs.unwrap_or(training.epochs);
         training.patience = self.patience.or(training.patience);
         training.learning_rate = self.learning_rate.unwrap_or(training.learning_rate);
         Ok(config)
     }
+}
+
+/// The path as it is from wherever the run is used later.
+fn absolute(path: &Path) -> PathBuf {
+    path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Errors where an option contradicts the run that it should go on with.

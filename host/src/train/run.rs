@@ -14,7 +14,11 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
-use residua_shared::{frame::Size, manifest::Digest};
+use clap::ValueEnum;
+use residua_shared::{
+    frame::Size,
+    manifest::{Digest, Training},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -209,10 +213,15 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// Whether there is a run at `path`.
+    pub(crate) fn exists(path: &Path) -> bool {
+        path.join(CONFIG).exists()
+    }
+
     /// Errors where there is a run at `path` already.
     pub(super) fn check_free(path: &Path) -> Result<()> {
         ensure!(
-            !path.join(CONFIG).exists(),
+            !Self::exists(path),
             "{}: holds a run already; go on with it by --resume, or choose another --out",
             path.display()
         );
@@ -252,7 +261,15 @@ impl RunFolder {
         let state = match fs::read(&file) {
             Ok(bytes) => state(&bytes)
                 .with_context(|| format!("{}: restore it or train again", file.display()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => State::START,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                // Drawn only once the state of an epoch is written.
+                ensure!(
+                    !path.join(CURVE).exists(),
+                    "{}: missing, though epochs were trained; restore it or train again",
+                    file.display()
+                );
+                State::START
+            }
             Err(error) => bail!("{}: {error}", file.display()),
         };
         Ok(Self {
@@ -270,6 +287,30 @@ impl RunFolder {
     /// What is trained on what.
     pub fn config(&self) -> &RunConfig {
         &self.config
+    }
+
+    /// What its network is called in manifests.
+    pub fn preset(&self) -> String {
+        let preset = self.config.preset.to_possible_value();
+        let preset = preset.map_or_else(String::new, |preset| preset.get_name().to_owned());
+        match self.config.skips() {
+            Skips::All => preset,
+            Skips::Coarse => preset + ", coarse skips",
+        }
+    }
+
+    /// What manifests say of its training.
+    pub fn training(&self) -> Result<Training> {
+        let data = &self.config.data;
+        let layout = data.layout.to_possible_value().context("layout")?;
+        Ok(Training {
+            layout: layout.get_name().try_into().ok().context("layout")?,
+            data: data.digest,
+            split_seed: data.split_seed,
+            seed: self.config.training.seed,
+            epochs: self.state.epoch,
+            kept_epoch: self.state.kept_epoch,
+        })
     }
 
     /// How far it came.
@@ -301,7 +342,14 @@ impl RunFolder {
             Layout::Rsdds => size.or(config.patch),
             _ => None,
         };
-        let dataset = data::open(&config.folder, Some(config.layout), patch)?;
+        let dataset = data::open(&config.folder, Some(config.layout), patch).with_context(|| {
+            format!(
+                "the images of {} (where they have moved, tell it by: residua train --resume --out \
+                 {} --data FOLDER)",
+                self.path.display(),
+                self.path.display()
+            )
+        })?;
         ensure!(
             dataset.digest() == config.digest,
             "{}: the images are not those that {} was trained on; restore them or train again",

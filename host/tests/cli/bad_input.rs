@@ -272,6 +272,54 @@ mod run {
     }
 
     #[test]
+    fn without_its_state() {
+        let scratch = scratch("run-stateless");
+        let run = Fixture::get().run_copy(&scratch);
+        let state = run.join("state.json");
+        fs::remove_file(&state).unwrap();
+        let before = files(&run);
+        let data = &Fixture::get().data;
+        residua(args!["train", "--data", *data, "--out", run, "--resume"]).refused(&[
+            shown(&state),
+            "missing",
+            "restore",
+        ]);
+        assert_intact(&run, &before);
+    }
+
+    #[test]
+    fn whose_images_are_gone() {
+        let scratch = scratch("run-without-images");
+        let run = Fixture::get().run_copy(&scratch);
+        let config = run.join("config.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        let gone = scratch.join("gone");
+        let text = text.replace(shown(&Fixture::get().data), shown(&gone));
+        fs::write(&config, text).unwrap();
+        residua(args!["calibrate", run]).refused(&[shown(&gone), "--resume", "--data"]);
+    }
+
+    #[test]
+    fn that_is_not_the_models() {
+        let scratch = scratch("run-of-another");
+        let run = Fixture::get().run_copy(&scratch);
+        let config = run.join("config.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        let other = text.replace("\nseed = 0", "\nseed = 5");
+        assert_ne!(other, text);
+        fs::write(&config, other).unwrap();
+        let Fixture { model, data, .. } = Fixture::get();
+        residua(args!["eval", *model, "--data", *data, "--float", run])
+            .refused(&["--float", shown(&run)]);
+    }
+
+    #[test]
+    fn regions_larger_than_the_images() {
+        let run = Fixture::get().run_copy(&scratch("run-min-area"));
+        residua(args!["calibrate", run, "--min-area", "4097"]).refused(&["--min-area", "4096"]);
+    }
+
+    #[test]
     fn not_calibrated() {
         let scratch = scratch("run-not-calibrated");
         let run = Fixture::get().run_copy(&scratch);
@@ -279,6 +327,79 @@ mod run {
         // It is then calibrated at the defaults.
         residua(args!["export", run, "--out", scratch.join("model")]).success();
         assert!(run.join("calibration.toml").exists());
+    }
+}
+
+mod place {
+    use super::*;
+
+    fn export(out: &Path) -> Ended {
+        residua(args!["export", Fixture::get().run, "--out", out, "--force"])
+    }
+
+    #[test]
+    fn what_is_no_model_is_not_replaced() {
+        let scratch = scratch("place-foreign");
+        let run = Fixture::get().run_copy(&scratch);
+        let model = Fixture::get().model_copy(&scratch);
+        fs::write(model.join("notes.txt"), "mine").unwrap();
+        let file = scratch.join("file");
+        fs::write(&file, "mine").unwrap();
+        let before = files(&scratch);
+        export(&run).refused(&[shown(&run), "no part of a model", "--out"]);
+        export(&model).refused(&[shown(&model), "notes.txt", "--out"]);
+        export(&file).refused(&[shown(&file), "--out"]);
+        for own in ["model/.", "model/.."] {
+            export(&scratch.join(own)).refused(&["--out"]);
+        }
+        assert_intact(&scratch, &before);
+    }
+
+    #[test]
+    fn without_a_name() {
+        let scratch = scratch("place-nameless");
+        let inside = Fixture::get().model_copy(&scratch);
+        let before = files(&scratch);
+        for out in [".", ".."] {
+            let arguments = args!["export", Fixture::get().run, "--out", out, "--force"];
+            let ended = command(arguments).current_dir(&inside).output().unwrap();
+            Ended::from(ended).refused(&["--out", "name"]);
+        }
+        assert_intact(&scratch, &before);
+    }
+
+    #[test]
+    fn what_lies_beside_the_model_stays() {
+        let scratch = scratch("place-beside");
+        let model = Fixture::get().model_copy(&scratch);
+        for kept in ["model.old", "model.partial"] {
+            fs::create_dir(scratch.join(kept)).unwrap();
+            fs::write(scratch.join(kept).join("notes.txt"), "mine").unwrap();
+        }
+        let before = files(&scratch);
+        export(&model).success();
+        assert_intact(&scratch, &before);
+    }
+
+    #[test]
+    fn a_name_that_is_too_long() {
+        let out = scratch("place-long").join("m".repeat(65));
+        export(&out).refused(&["--name", "64"]);
+        assert!(!out.exists());
+    }
+
+    #[test]
+    fn a_rate_for_no_epochs() {
+        let out = scratch("place-rate").join("model");
+        residua(args![
+            "export",
+            Fixture::get().run,
+            "--out",
+            out,
+            "--qat-lr",
+            "0.5"
+        ])
+        .refused(&["--qat-lr", "--qat-epochs"]);
     }
 }
 
