@@ -427,8 +427,10 @@ fn images_that_moved_are_found_once_a_run_was_resumed_on_them() {
     let moved = scratch.path().join("moved");
     fs::rename(&data, &moved).unwrap();
     let dataset = || RunFolder::open(&run).unwrap().dataset(None);
-    let error = dataset().unwrap_err().to_string();
-    assert!(error.contains(data.to_str().unwrap()), "{error}");
+    let error = format!("{:#}", dataset().unwrap_err());
+    for words in [data.to_str().unwrap(), "--resume", "--data"] {
+        assert!(error.contains(words), "{error}");
+    }
     trained(&moved, &run, &["--resume"]);
     dataset().unwrap();
 }
