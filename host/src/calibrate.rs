@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use residua_shared::{
     frame::Size,
     manifest::Calibration,
-    rule::{ColumnWeights, Comparison, DecisionRule, MapScale},
+    rule::{ColumnWeights, Comparison, DecisionRule, FRACTION_BITS, MapScale},
 };
 
 pub use binomial::upper_bound;
@@ -118,7 +118,8 @@ impl Options {
             self.min_area > 0,
             "--min-area is 0; the smallest region has 1 pixel"
         );
-        Ok(())
+        // Box and roughness have the same ranges whatever the reconstruction's fraction bits.
+        self.scale(*FRACTION_BITS.start()).map(|_| ())
     }
 }
 

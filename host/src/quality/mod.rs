@@ -21,7 +21,6 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use indicatif::HumanDuration;
-use residua_shared::rule::FRACTION_BITS;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -230,7 +229,6 @@ impl Bench {
             choices.train.split_seed = Some(seed);
             (variant.change)(&mut choices);
             choices.calibrate.check()?;
-            choices.calibrate.scale(*FRACTION_BITS.start())?;
             // Nothing else blemishes crops.
             let config = choices.train.new_config(dataset);
             if choices.train.blemished.is_some() && config.training.objective != Objective::Repair {
