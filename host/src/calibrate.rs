@@ -30,12 +30,19 @@ use crate::{data::Grey, eval::image_score};
 /// Below so many good images the thresholds are guesses.
 const FEW_IMAGES: usize = 20;
 
+/// The widest guard band: beyond ten times what good images show a threshold says nothing of them.
+const MAX_GUARD: f64 = 9.0;
+
 /// What a calibration is asked for.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Options {
     /// Good images of which one may be called a defect: 0.001 is one in a thousand. Above 0,
     /// below 1.
     pub false_alarm_rate: f64,
+    /// Raises the image threshold by this share above what that rate asks for, 0 to 9: a guard band. So
+    /// much may the differences of good images grow, as light, lens and machine age, before more of
+    /// them are called defects than was asked for; defects must stand out by so much more.
+    pub guard: f64,
     /// Which sign of the residual counts.
     pub comparison: Comparison,
     /// Measure contrasts on this ground, in grey levels ([`MapScale`]); plain differences for
@@ -57,12 +64,13 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// One false alarm in 1000 images; both signs over 5x5 pixels; regions of 4 pixels (a 2x2
+    /// One false alarm in 1000 images, no guard band; both signs over 5x5 pixels; regions of 4 pixels (a 2x2
     /// speck: less is a dead pixel or dust); one good pixel in 1000 suspect (three standard
     /// deviations, were the residuals normal: the outline then hugs what stands out).
     fn default() -> Self {
         Self {
             false_alarm_rate: 1e-3,
+            guard: 0.0,
             comparison: Comparison::Absolute,
             ground: None,
             roughness: None,
@@ -102,12 +110,22 @@ impl Options {
             .context("--roughness")
     }
 
+    /// A threshold that good images ask for, raised by the guard band.
+    pub fn raised(&self, threshold: u32) -> u32 {
+        (f64::from(threshold) * (1.0 + self.guard)).ceil() as u32
+    }
+
     /// Checks the ranges; errors name the option.
     pub fn check(&self) -> Result<()> {
         ensure!(
             self.false_alarm_rate > 0.0 && self.false_alarm_rate < 1.0,
             "--false-alarms is {}; give a share of good images above 0 and below 1, as 0.001",
             self.false_alarm_rate
+        );
+        ensure!(
+            (0.0..=MAX_GUARD).contains(&self.guard),
+            "--guard is {}; give a share of the threshold from 0 to {MAX_GUARD}, as 0.2",
+            self.guard
         );
         ensure!(
             (0.0..1.0).contains(&self.pixel_rate),
@@ -168,14 +186,19 @@ pub fn calibrate(
         .map(|map| image_score(map, size, outline, options.min_area))
         .collect();
     let tail = tail_threshold(&scores, options.false_alarm_rate);
+    // No map exceeds white, whatever an extrapolation says.
+    let white = 255 * scale.steps_per_grey();
+    let guarded = |threshold: u32| options.raised(threshold).min(white);
+    let threshold = guarded(tail.threshold);
     let rule = DecisionRule::new(
         options.comparison,
         scale,
-        outline.min(tail.threshold),
+        outline.min(threshold),
         options.min_area,
-        tail.threshold,
+        threshold,
     )?;
-    let above = scores.iter().filter(|s| **s > tail.threshold).count();
+    let (low, high) = tail_interval(&scores, options.false_alarm_rate);
+    let above = scores.iter().filter(|s| **s > threshold).count();
     let calibration = Calibration {
         images: u32::try_from(maps.len()).context("more good images than 32 bits count")?,
         false_alarm_rate: options.false_alarm_rate,
@@ -183,7 +206,8 @@ pub fn calibrate(
             .method
             .try_into()
             .context("the method's name is too long")?,
-        threshold_interval: Some(tail_interval(&scores, options.false_alarm_rate)),
+        guard: options.guard,
+        threshold_interval: Some((guarded(low), guarded(high))),
         false_alarm_bound: upper_bound(above, scores.len()),
         pixel_rate: options.pixel_rate,
     };
@@ -215,6 +239,13 @@ fn warnings(scores: &[u32], rule: DecisionRule, options: &Options) -> Vec<String
                  asked for, so any is an alarm: check --comparison"
                 .into(),
         });
+    } else if rule.image_threshold().raw >= 255 * rule.scale().steps_per_grey() {
+        warnings.push(
+            "the threshold is as high as any difference can be, so that nothing will ever be called a \
+             defect: good images differ too much from their reconstruction; train for longer, or \
+             ask for a higher --false-alarms or a lower --guard"
+                .into(),
+        );
     } else if rule.pixel_threshold() == rule.image_threshold() && options.pixel_rate > 0.0 {
         warnings.push(
             "the pixel threshold asked for lies above the image threshold and was lowered to it: \

@@ -231,6 +231,58 @@ fn a_large_sample_is_counted_and_its_alarms_bounded() {
     );
 }
 
+/// Differences that grow by the guard band stop no image that was not stopped before.
+#[test]
+fn a_guard_band_raises_what_decides_and_nothing_else() {
+    let maps = noise_maps(100, 5);
+    let plain = Options {
+        false_alarm_rate: 0.1,
+        ..Options::default()
+    };
+    let guarded = Options {
+        guard: 0.2,
+        ..plain
+    };
+    let of = |options| calibrate(&maps, size(), scale(), options).unwrap();
+    let (plain, guarded) = (of(&plain), of(&guarded));
+    let raised = |raw: u32| (f64::from(raw) * 1.2).ceil() as u32;
+    let low = plain.rule.image_threshold().raw;
+    let high = guarded.rule.image_threshold().raw;
+    assert_eq!(high, raised(low));
+    assert_eq!(guarded.rule.pixel_threshold(), plain.rule.pixel_threshold());
+    let (from, to) = plain.calibration.threshold_interval.unwrap();
+    let interval = guarded.calibration.threshold_interval;
+    assert_eq!(interval, Some((raised(from), raised(to))));
+    assert_eq!(guarded.calibration.guard, 0.2);
+    let stopped = |grown: f64, raw| {
+        let scores = plain.scores.iter();
+        scores
+            .filter(|&&score| f64::from(score) * grown > f64::from(raw))
+            .count()
+    };
+    assert!(stopped(1.0, low) > 0);
+    assert!(stopped(1.2, low) > stopped(1.0, low));
+    assert!(stopped(1.2, high) <= stopped(1.0, low));
+}
+
+#[test]
+fn a_threshold_that_nothing_can_pass_is_said_to_be_one() {
+    let white = 255 * scale().steps_per_grey();
+    let maps = vec![vec![white; SIDE * SIDE]; 30];
+    let guarded = Options {
+        guard: 0.5,
+        ..Options::default()
+    };
+    let found = calibrate(&maps, size(), scale(), &guarded).unwrap();
+    assert_eq!(found.rule.image_threshold().raw, white);
+    assert_eq!(found.calibration.threshold_interval, Some((white, white)));
+    assert!(
+        found.warnings[0].contains("nothing"),
+        "{:?}",
+        found.warnings
+    );
+}
+
 #[test]
 fn the_pixel_threshold_never_passes_the_image_threshold() {
     let options = Options {
@@ -273,6 +325,10 @@ fn bad_requests_are_refused_by_name() {
             ..base
         });
         assert!(line.contains("--false-alarms"), "{line}");
+    }
+    for guard in [-0.1, 9.5, f64::INFINITY, f64::NAN] {
+        let line = refused(Options { guard, ..base });
+        assert!(line.contains("--guard"), "{line}");
     }
     for pixel_rate in [-0.1, 1.0, f64::NAN] {
         let line = refused(Options { pixel_rate, ..base });

@@ -420,6 +420,24 @@ fn digest_sees_names_and_lengths() {
 }
 
 #[test]
+fn what_comes_to_the_test_folder_changes_no_deal() {
+    let dir = mvtec();
+    let set = || open(dir.path(), None, None).unwrap();
+    let before = set();
+    put(dir.path().join("test/good/more.png"), 8, 8, 1);
+    let after = set();
+    assert_ne!(after.digest(), before.digest());
+    assert_eq!(after.pool_digest(), before.pool_digest());
+    let (dealt, again) = (before.split(3).unwrap(), after.split(3).unwrap());
+    assert_eq!(again.test.len(), dealt.test.len() + 1);
+    assert_eq!(again.train, dealt.train);
+    assert_eq!(again.validation, dealt.validation);
+    assert_eq!(again.calibration, dealt.calibration);
+    put(dir.path().join("train/good/more.png"), 8, 8, 1);
+    assert_ne!(set().pool_digest(), before.pool_digest());
+}
+
+#[test]
 fn folders_that_cannot_be_used_say_why() {
     let dir = TempDir::new().unwrap();
     refuses(&dir.path().join("none"), None, &["none: no such folder"]);

@@ -67,6 +67,7 @@ fn manifest(data: Digest) -> Manifest {
             false_alarm_rate: 0.001,
             method: "largest seen".try_into().unwrap(),
             threshold_interval: None,
+            guard: 0.0,
             false_alarm_bound: 0.8,
             pixel_rate: 0.001,
         },

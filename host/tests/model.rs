@@ -42,6 +42,7 @@ static GOOD: LazyLock<(Vec<u8>, Manifest)> = LazyLock::new(|| {
             false_alarm_rate: 1e-3,
             method: "tail".try_into().unwrap(),
             threshold_interval: None,
+            guard: 0.0,
             false_alarm_bound: 0.07,
             pixel_rate: 1e-3,
         },

@@ -40,6 +40,7 @@ fn manifest() -> Manifest {
             false_alarm_rate: 0.001,
             method: "generalized pareto".try_into().unwrap(),
             threshold_interval: None,
+            guard: 0.0,
             false_alarm_bound: 0.0605,
             pixel_rate: 0.001,
         },

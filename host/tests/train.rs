@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -433,4 +434,52 @@ fn images_that_moved_are_found_once_a_run_was_resumed_on_them() {
     }
     trained(&moved, &run, &["--resume"]);
     dataset().unwrap();
+}
+
+/// Defects that are found after the training, and what must not change.
+#[test]
+fn a_test_folder_may_grow_after_the_training_and_the_rest_may_not() {
+    let (scratch, data) = scratch();
+    let run = scratch.path().join("run");
+    trained(&data, &run, &[]);
+    let good = fs::read_dir(data.join("train/good")).unwrap().next();
+    let good = good.unwrap().unwrap().path();
+    fs::create_dir_all(data.join("test/good")).unwrap();
+    fs::copy(&good, data.join("test/good/found_later.png")).unwrap();
+    let dataset = || RunFolder::open(&run).unwrap().dataset(None);
+    dataset().unwrap();
+    trained(&data, &run, &["--resume"]);
+    // A model exported now is measured on the test part of now.
+    let model = scratch.path().join("model");
+    let residua = |arguments: &[&OsStr]| {
+        let program = Command::new(env!("CARGO_BIN_EXE_residua"))
+            .args(arguments)
+            .output();
+        let output = program.unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    residua(&[
+        "export".as_ref(),
+        run.as_ref(),
+        "--out".as_ref(),
+        model.as_ref(),
+    ]);
+    let figures = residua(&[
+        "eval".as_ref(),
+        model.as_ref(),
+        "--data".as_ref(),
+        data.as_ref(),
+        "--float".as_ref(),
+        run.as_ref(),
+        "--json".as_ref(),
+    ]);
+    let figures: serde_json::Value = serde_json::from_str(&figures).unwrap();
+    assert_eq!(figures["part"], "test", "{figures}");
+
+    fs::copy(&good, data.join("train/good/learned_later.png")).unwrap();
+    let error = format!("{:#}", dataset().unwrap_err());
+    assert!(error.contains("not those"), "{error}");
+    refused(&data, &run, &["--resume"], &["not the images"]);
 }

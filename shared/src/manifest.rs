@@ -119,8 +119,11 @@ pub struct Calibration {
     pub false_alarm_rate: f64,
     /// How the image threshold was found.
     pub method: String<32>,
-    /// With 95 % confidence the image threshold for that rate lies between these, in steps of the
-    /// rule's scale (bootstrap over the sample); absent in models exported before it was kept.
+    /// The share by which the image threshold was then raised.
+    #[serde(default)]
+    pub guard: f64,
+    /// With 95 % confidence the image threshold lies between these, in steps of the rule's scale
+    /// (bootstrap over the sample); absent in models exported before it was kept.
     #[serde(default)]
     pub threshold_interval: Option<(u32, u32)>,
     /// With 95 % confidence the true false-alarm rate is below this (exact binomial bound from the

@@ -131,6 +131,7 @@ impl Calibrated {
         let (rule, calibration) = (self.rule, &self.calibration);
         Options {
             false_alarm_rate: calibration.false_alarm_rate,
+            guard: calibration.guard,
             comparison: rule.comparison(),
             ground: rule.scale().ground(),
             roughness: rule.scale().roughness(),

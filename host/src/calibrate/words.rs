@@ -39,6 +39,14 @@ impl Calibrated {
                 let level = |raw| grey(GreyThreshold::new(raw, rule.scale()).grey);
                 format!(" (95 % of like samples: {} to {})", level(low), level(high))
             });
+        let guard = if calibration.guard > 0.0 {
+            format!(
+                ", and raised by {} % above that",
+                short(100.0 * calibration.guard)
+            )
+        } else {
+            String::new()
+        };
         let how = match &*calibration.method {
             "empirical quantile" => "counted",
             "generalized pareto" => {
@@ -53,7 +61,7 @@ impl Calibrated {
              in a region of at least {} pixels; the region is drawn as far as the difference \
              exceeds {outline}.\n\
              Set from {} good images that training did not see, so that about {} in 1000 good parts \
-             is stopped ({how}).\n\
+             is stopped ({how}){guard}.\n\
              These images alone make sure (95 % confidence) that fewer than {:.1} in 100 good \
              parts are stopped; more good images would make surer.{}",
             rule.min_area(),

@@ -63,6 +63,9 @@ pub struct Args {
     #[arg(long, value_name = "SHARE",
           default_value_t = calibrate::Options::default().false_alarm_rate)]
     false_alarms: f64,
+    /// Raise the threshold by this share above that.
+    #[arg(long, value_name = "SHARE", default_value_t = calibrate::Options::default().guard)]
+    guard: f64,
     /// What counts as a defect: what is darker than its reconstruction, brighter, or both.
     #[arg(long, default_value = "absolute", value_parser = super::calibrate::comparison())]
     comparison: Comparison,
@@ -106,6 +109,7 @@ impl Args {
         train.minutes = self.minutes;
         train.device = self.device;
         baseline.calibrate.false_alarm_rate = self.false_alarms;
+        baseline.calibrate.guard = self.guard;
         baseline.calibrate.comparison = self.comparison;
         baseline.calibrate.ground = self.contrast;
         baseline.calibrate.roughness = self.roughness;

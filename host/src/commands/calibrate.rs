@@ -20,6 +20,11 @@ pub struct Args {
     /// The share of good parts that may be called defect.
     #[arg(long, value_name = "SHARE", default_value_t = Options::default().false_alarm_rate)]
     false_alarms: f64,
+    /// Raise the threshold by this share above that: a guard band. With 0.2 good parts may differ by a
+    /// fifth more, as light, lens and machine age, before more of them are stopped; defects must
+    /// stand out by a fifth more.
+    #[arg(long, value_name = "SHARE", default_value_t = Options::default().guard)]
+    guard: f64,
     /// What counts as a defect: what is darker than its reconstruction, brighter, or both.
     #[arg(long, default_value = "absolute", value_parser = comparison())]
     comparison: Comparison,
@@ -66,6 +71,7 @@ impl Args {
         let run = RunFolder::open(&self.run)?;
         let options = Options {
             false_alarm_rate: self.false_alarms,
+            guard: self.guard,
             comparison: self.comparison,
             ground: self.contrast,
             roughness: self.roughness,

@@ -111,8 +111,13 @@ impl Args {
         };
         let run = RunFolder::open(run)?;
         let manifest = model.manifest();
+        let data = manifest.training.data;
+        let its_data = data == run.config().data.digest
+            || run.dataset(None).is_ok_and(|now| now.digest() == data);
         ensure!(
-            (&manifest.training, &*manifest.preset) == (&run.training()?, &*run.preset()),
+            its_data
+                && manifest.training == run.training(data)?
+                && *manifest.preset == *run.preset(),
             "--float: {} is not the run that the model was exported from, or was trained on since; \
              give that run, or export it again",
             run.path().display()

@@ -151,7 +151,8 @@ impl Args {
                 method: method.try_into().ok().context("method")?,
                 images: network.images,
             },
-            training: run.training()?,
+            // Where a test folder has grown since, a model's own test part is that of today.
+            training: run.training(run.dataset(None)?.digest())?,
         })
     }
 }

@@ -88,27 +88,14 @@ impl Listing {
         Ok(sizes[common])
     }
 
+    /// SHA-256 over the names and lengths of all files.
     pub fn digest(&self, root: &Path) -> Result<Digest> {
-        let samples = self.everything();
-        let paths: BTreeSet<_> = samples
-            .iter()
-            .flat_map(|sample| {
-                let masks = sample.mask.iter().chain(sample.masks_by_kind.values());
-                std::iter::once(&sample.image).chain(masks)
-            })
-            .map(|path| (files::relative(root, path), path))
-            .collect();
-        let mut hash = Sha256::new();
-        for (name, path) in paths {
-            let length = fs::metadata(path)
-                .with_context(|| format!("{}: cannot read", path.display()))?
-                .len();
-            hash.update(name.as_bytes());
-            // A zero byte is in no file name, so that no two lists give the same bytes.
-            hash.update([0]);
-            hash.update(length.to_le_bytes());
-        }
-        Ok(Digest(hash.finalize().into()))
+        digest(root, self.pool.iter().flatten().chain(&self.test))
+    }
+
+    /// The same of the pool alone.
+    pub fn pool_digest(&self, root: &Path) -> Result<Digest> {
+        digest(root, self.pool.iter().flatten())
     }
 
     pub fn split(&self, root: &Path, seed: u64) -> Result<Split> {
@@ -150,6 +137,27 @@ impl Listing {
         }
         Ok(split)
     }
+}
+
+fn digest<'s>(root: &Path, samples: impl Iterator<Item = &'s Sample>) -> Result<Digest> {
+    let paths: BTreeSet<_> = samples
+        .flat_map(|sample| {
+            let masks = sample.mask.iter().chain(sample.masks_by_kind.values());
+            std::iter::once(&sample.image).chain(masks)
+        })
+        .map(|path| (files::relative(root, path), path))
+        .collect();
+    let mut hash = Sha256::new();
+    for (name, path) in paths {
+        let length = fs::metadata(path)
+            .with_context(|| format!("{}: cannot read", path.display()))?
+            .len();
+        hash.update(name.as_bytes());
+        // A zero byte is in no file name, so that no two lists give the same bytes.
+        hash.update([0]);
+        hash.update(length.to_le_bytes());
+    }
+    Ok(Digest(hash.finalize().into()))
 }
 
 /// Where the most frequent size is first; of equally frequent ones, the one that comes last.

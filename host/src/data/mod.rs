@@ -105,6 +105,7 @@ pub struct Dataset {
     pub size: Size,
     listing: Listing,
     digest: Digest,
+    pool_digest: Digest,
 }
 
 /// Opens the data folder `dir` as `layout`, or as the one it looks like.
@@ -149,6 +150,7 @@ pub fn open(dir: &Path, layout: Option<Layout>, patch: Option<Size>) -> Result<D
         root: dir.to_owned(),
         size: listing.common_size()?,
         digest: listing.digest(dir)?,
+        pool_digest: listing.pool_digest(dir)?,
         listing,
     })
 }
@@ -209,6 +211,12 @@ impl Dataset {
     /// SHA-256 over the sorted relative names and lengths of all images and masks used.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The same of those that [`Self::split`] deals by its seed. Where this is equal a seed gives the
+    /// same images to learn from and to calibrate on, whatever came to a test folder of its own.
+    pub fn pool_digest(&self) -> Digest {
+        self.pool_digest
     }
 }
 

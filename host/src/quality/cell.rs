@@ -18,7 +18,7 @@ use super::{
     comparison::{self, Rival},
 };
 use crate::{
-    calibrate::{calibrate, tail_threshold},
+    calibrate::{Options, calibrate, tail_threshold},
     data::{self, Grey, Sample},
     engine,
     eval::{
@@ -170,7 +170,7 @@ impl Trained {
             pixel_f1_best: figures.pixel.f1_best,
             stopped: figures.image.false_alarms,
             caught: figures.images.defect - figures.image.missed,
-            scores: compare(&good, &scores, options.false_alarm_rate),
+            scores: compare(&good, &scores, options),
             lights: lights
                 .iter()
                 .map(|light| self.under(light, rule, &mut path))
@@ -321,7 +321,7 @@ fn score_all(seen: &Reconstructed, map: &[u32], rule: DecisionRule) -> [u32; SCO
 fn compare(
     good: &[[u32; SCORES.len()]],
     test: &[(bool, [u32; SCORES.len()])],
-    rate: f64,
+    options: &Options,
 ) -> Vec<ScoreFigures> {
     let figures = SCORES.iter().enumerate().map(|(index, name)| {
         let of = |is_good| {
@@ -330,10 +330,11 @@ fn compare(
         };
         let scores = Scores::new(of(false), of(true));
         let held_out: Vec<u32> = good.iter().map(|scores| scores[index]).collect();
+        let tail = tail_threshold(&held_out, options.false_alarm_rate);
         ScoreFigures {
             name: (*name).into(),
             auroc: scores.auroc(),
-            f1: scores.f1_at(tail_threshold(&held_out, rate).threshold),
+            f1: scores.f1_at(options.raised(tail.threshold)),
             f1_best: scores.best_f1().map(|best| best.f1),
         }
     });

@@ -146,6 +146,8 @@ pub const VARIANTS: &[Variant] = &[
         .calibrate
         .false_alarm_rate =
         0.001),
+    choice!("guard", "no guard", |c| c.calibrate.guard = 0.0),
+    choice!("guard", "guard 0.2", |c| c.calibrate.guard = 0.2),
     choice!("pixel rate", "pixel rate 0.01", |c| c
         .calibrate
         .pixel_rate = 0.01),

@@ -22,6 +22,8 @@ pub(super) fn facts(report: &Report) -> [Fact; 15] {
     let roughness = rule.scale().roughness();
     let weighed = roughness.map(|roughness| format!(", weighed by a roughness of {roughness}"));
     let columns = rule.columns().map(|_| ", by zones of columns");
+    let guard = (calibration.guard > 0.0)
+        .then(|| format!(", raised by {:.3} %", 100.0 * calibration.guard).replace(".000", ""));
     [
         ("Model", format!("{} at {}", manifest.name, report.model)),
         ("Network", format!("preset {}", manifest.preset)),
@@ -48,8 +50,11 @@ pub(super) fn facts(report: &Report) -> [Fact; 15] {
         (
             "Calibration",
             format!(
-                "{} held-out good images, {}; {} of good pixels may be suspect",
-                calibration.images, calibration.method, calibration.pixel_rate
+                "{} held-out good images, {}{}; {} of good pixels may be suspect",
+                calibration.images,
+                calibration.method,
+                guard.unwrap_or_default(),
+                calibration.pixel_rate
             ),
         ),
         (

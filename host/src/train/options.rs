@@ -211,6 +211,7 @@ impl Options {
                 patch: self.patch,
                 split_seed: self.split_seed.unwrap_or(0),
                 digest: dataset.digest(),
+                pool_digest: Some(dataset.pool_digest()),
             },
             training: TrainingConfig {
                 objective,
@@ -248,7 +249,7 @@ impl Options {
             ..
         } = &mut config;
         ensure!(
-            data.digest == dataset.digest(),
+            data.is_dealt_as(dataset),
             "{}: not the images that {} was trained on (file names or lengths differ); give the \
              same folder, or train a new run",
             self.data.display(),

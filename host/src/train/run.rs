@@ -102,6 +102,19 @@ pub struct DataConfig {
     pub patch: Option<Size>,
     pub split_seed: u64,
     pub digest: Digest,
+    /// Absent in runs that were made before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_digest: Option<Digest>,
+}
+
+impl DataConfig {
+    /// Whether `dataset` deals the same images to learn from and to calibrate on.
+    pub fn is_dealt_as(&self, dataset: &Dataset) -> bool {
+        self.pool_digest.map_or_else(
+            || self.digest == dataset.digest(),
+            |digest| digest == dataset.pool_digest(),
+        )
+    }
 }
 
 /// How they are learned from.
@@ -299,13 +312,13 @@ impl RunFolder {
         }
     }
 
-    /// What manifests say of its training.
-    pub fn training(&self) -> Result<Training> {
+    /// What manifests say of its training on the data set with this digest.
+    pub fn training(&self, digest: Digest) -> Result<Training> {
         let data = &self.config.data;
         let layout = data.layout.to_possible_value().context("layout")?;
         Ok(Training {
             layout: layout.get_name().try_into().ok().context("layout")?,
-            data: data.digest,
+            data: digest,
             split_seed: data.split_seed,
             seed: self.config.training.seed,
             epochs: self.state.epoch,
@@ -351,8 +364,9 @@ impl RunFolder {
             )
         })?;
         ensure!(
-            dataset.digest() == config.digest,
-            "{}: the images are not those that {} was trained on; restore them or train again",
+            config.is_dealt_as(&dataset),
+            "{}: the images are not those that {} was trained on (file names or lengths differ); \
+             restore them or train again",
             config.folder.display(),
             self.path.display()
         );

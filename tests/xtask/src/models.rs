@@ -53,11 +53,13 @@ impl Recipe {
 const EDGE: &str = "--preset edge --skips all --epochs 16";
 const EDGE_SMALL: &str = "--preset edge-small --skips all --epochs 16";
 const EDGE_TINY: &str = "--preset edge-tiny --skips all --epochs 16";
+const PAPER: &str = "--preset paper --objective repair --epochs 12";
 
 const RECIPES: &[Recipe] = &[
     Recipe::synthetic("brushed-edge", "brushed", EDGE),
     Recipe::synthetic("brushed-edge-small", "brushed", EDGE_SMALL),
     Recipe::synthetic("brushed-edge-tiny", "brushed", EDGE_TINY),
+    Recipe::synthetic("brushed-paper", "brushed", PAPER),
     Recipe::synthetic("cloth-edge", "cloth", EDGE),
     Recipe::synthetic("cloth-edge-small", "cloth", EDGE_SMALL),
     Recipe::synthetic("cloth-edge-tiny", "cloth", EDGE_TINY),
