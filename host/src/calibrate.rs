@@ -124,7 +124,7 @@ impl Options {
         );
         ensure!(
             (0.0..=MAX_GUARD).contains(&self.guard),
-            "--guard is {}; give a share of the threshold from 0 to {MAX_GUARD}, as 0.2",
+            "--guard is {}; give a share of the threshold from 0 to {MAX_GUARD}, as 0.25",
             self.guard
         );
         ensure!(

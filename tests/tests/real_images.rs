@@ -21,7 +21,7 @@ use residua_tests::{
 };
 
 /// Good test images, and as many defective ones.
-const EACH: usize = 8;
+const EACH: usize = 4;
 
 fn data_folder(name: &str) -> PathBuf {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")).join(name);

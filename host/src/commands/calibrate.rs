@@ -20,9 +20,9 @@ pub struct Args {
     /// The share of good parts that may be called defect.
     #[arg(long, value_name = "SHARE", default_value_t = Options::default().false_alarm_rate)]
     false_alarms: f64,
-    /// Raise the threshold by this share above that: a guard band. With 0.2 good parts may differ by a
-    /// fifth more, as light, lens and machine age, before more of them are stopped; defects must
-    /// stand out by a fifth more.
+    /// Raise the threshold by this share above that: a guard band. With 0.25 good parts may differ by a
+    /// quarter more, as light, lens and machine age, before more of them are stopped; defects must
+    /// stand out by a quarter more.
     #[arg(long, value_name = "SHARE", default_value_t = Options::default().guard)]
     guard: f64,
     /// What counts as a defect: what is darker than its reconstruction, brighter, or both.

@@ -147,7 +147,7 @@ pub const VARIANTS: &[Variant] = &[
         .false_alarm_rate =
         0.001),
     choice!("guard", "no guard", |c| c.calibrate.guard = 0.0),
-    choice!("guard", "guard 0.2", |c| c.calibrate.guard = 0.2),
+    choice!("guard", "guard 0.25", |c| c.calibrate.guard = 0.25),
     choice!("pixel rate", "pixel rate 0.01", |c| c
         .calibrate
         .pixel_rate = 0.01),

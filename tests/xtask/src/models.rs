@@ -30,6 +30,8 @@ struct Recipe {
     images: Images,
     /// Options of `residua train`.
     train: &'static str,
+    /// Options of `residua calibrate`.
+    calibrate: &'static str,
 }
 
 impl Recipe {
@@ -38,6 +40,7 @@ impl Recipe {
             name,
             images: Images::Synthetic(family),
             train,
+            calibrate: "--false-alarms 0.01",
         }
     }
 
@@ -46,6 +49,8 @@ impl Recipe {
             name,
             images: Images::Dagm,
             train,
+            // The cracks are far above what good images show.
+            calibrate: "--false-alarms 0.01 --guard 0.25",
         }
     }
 }
@@ -152,7 +157,7 @@ fn make(workspace: &Workspace, folder: &Path, recipe: &Recipe) -> Result<()> {
     let start = Instant::now();
     typed.residua(&format!("train --data {data} --out {run} {}", recipe.train))?;
     let minutes = start.elapsed().as_secs_f64() / 60.0;
-    typed.residua(&format!("calibrate {run} --false-alarms 0.01"))?;
+    typed.residua(&format!("calibrate {run} {}", recipe.calibrate))?;
     let name = recipe.name;
     typed.residua(&format!("export {run} --out {name}"))?;
     typed.residua(&format!("eval {name} --data {data} --card {name}/card.md"))?;
