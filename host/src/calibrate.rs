@@ -24,6 +24,7 @@ pub use columns::ColumnLearner;
 pub use marks::{Marks, marks};
 pub use run::{Calibrated, FILE, calibrate_network, calibrate_run};
 pub use tail::{Pareto, Tail, exceeded_by, tail_interval, tail_threshold};
+pub(crate) use words::short;
 
 use crate::{data::Grey, eval::image_score};
 
@@ -64,8 +65,8 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// One false alarm in 1000 images, no guard band; both signs over 5x5 pixels; regions of 4 pixels (a 2x2
-    /// speck: less is a dead pixel or dust); one good pixel in 1000 suspect (three standard
+    /// One false alarm in 1000 images, no guard band; both signs over 5x5 pixels; regions of 4 pixels
+    /// (a 2x2 speck: less is a dead pixel or dust); one good pixel in 1000 suspect (three standard
     /// deviations, were the residuals normal: the outline then hugs what stands out).
     fn default() -> Self {
         Self {
@@ -186,9 +187,7 @@ pub fn calibrate(
         .map(|map| image_score(map, size, outline, options.min_area))
         .collect();
     let tail = tail_threshold(&scores, options.false_alarm_rate);
-    // No map exceeds white, whatever an extrapolation says.
-    let white = 255 * scale.steps_per_grey();
-    let guarded = |threshold: u32| options.raised(threshold).min(white);
+    let guarded = |threshold: u32| options.raised(threshold).min(white(scale));
     let threshold = guarded(tail.threshold);
     let rule = DecisionRule::new(
         options.comparison,
@@ -220,6 +219,11 @@ pub fn calibrate(
     })
 }
 
+/// What no map exceeds, whatever an extrapolation says: white taken for black all over the box.
+fn white(scale: MapScale) -> u32 {
+    255 * scale.steps_per_grey()
+}
+
 fn warnings(scores: &[u32], rule: DecisionRule, options: &Options) -> Vec<String> {
     let mut warnings = Vec::new();
     if scores.len() < FEW_IMAGES {
@@ -239,7 +243,7 @@ fn warnings(scores: &[u32], rule: DecisionRule, options: &Options) -> Vec<String
                  asked for, so any is an alarm: check --comparison"
                 .into(),
         });
-    } else if rule.image_threshold().raw >= 255 * rule.scale().steps_per_grey() {
+    } else if rule.image_threshold().raw >= white(rule.scale()) {
         warnings.push(
             "the threshold is as high as any difference can be, so that nothing will ever be called a \
              defect: good images differ too much from their reconstruction; train for longer, or \

@@ -94,7 +94,7 @@ impl Calibrated {
 }
 
 /// Up to three digits, without needless zeros.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

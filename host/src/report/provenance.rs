@@ -3,7 +3,10 @@
 use maud::{Markup, html};
 
 use super::Report;
-use crate::eval::{GreyThreshold, grey};
+use crate::{
+    calibrate::short,
+    eval::{GreyThreshold, grey},
+};
 
 /// What is said of a model, and its name.
 pub(super) type Fact = (&'static str, String);
@@ -23,7 +26,7 @@ pub(super) fn facts(report: &Report) -> [Fact; 15] {
     let weighed = roughness.map(|roughness| format!(", weighed by a roughness of {roughness}"));
     let columns = rule.columns().map(|_| ", by zones of columns");
     let guard = (calibration.guard > 0.0)
-        .then(|| format!(", raised by {:.3} %", 100.0 * calibration.guard).replace(".000", ""));
+        .then(|| format!(", raised by {} %", short(100.0 * calibration.guard)));
     [
         ("Model", format!("{} at {}", manifest.name, report.model)),
         ("Network", format!("preset {}", manifest.preset)),
